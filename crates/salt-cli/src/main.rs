@@ -1,0 +1,2 @@
+//! The binary `salt`.
+fn main() {}

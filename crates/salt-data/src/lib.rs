@@ -1,0 +1,1 @@
+//! Image and mask folders to verified, split, augmented batches; generated images.

@@ -1,0 +1,1 @@
+//! Segmentation metrics and the statistics that compare methods.

@@ -1,0 +1,1 @@
+//! Parameter-efficient fine-tuning for any Burn module: SALT and its rivals.

@@ -1,0 +1,1 @@
+//! Recipe to run directory: training, evaluation, prediction, pretraining.
