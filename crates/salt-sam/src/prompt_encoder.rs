@@ -1,0 +1,290 @@
+//! The prompt encoder: points, boxes and masks to embeddings (`modeling/prompt_encoder.py`).
+
+use burn::module::{Initializer, Module, Param};
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::{Embedding, EmbeddingConfig, Gelu};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use crate::config::SamConfig;
+use crate::error::SamError;
+use crate::layer_norm_2d::LayerNorm2d;
+
+/// What a user points at. Coordinates are `(x, y)` pixels of the network input.
+///
+/// Build it with the setters; [`Prompts::validate`] runs before anything is encoded.
+#[derive(Debug, Clone, Default)]
+pub struct Prompts {
+    /// Points, `[n, points, 2]`, with labels `[n, points]`: 1 foreground, 0 background, -1 padding.
+    pub points: Option<(Tensor<3>, Tensor<2, Int>)>,
+    /// Boxes `(x0, y0, x1, y1)`, `[n, 4]`.
+    pub boxes: Option<Tensor<2>>,
+    /// Low-resolution mask logits of an earlier prediction, `[n, 1, 4 * grid, 4 * grid]`.
+    pub mask_input: Option<Tensor<4>>,
+}
+
+impl Prompts {
+    /// Adds points and their labels.
+    pub fn with_points(mut self, coords: Tensor<3>, labels: Tensor<2, Int>) -> Self {
+        self.points = Some((coords, labels));
+        self
+    }
+
+    /// Adds one box per prompt.
+    pub fn with_boxes(mut self, boxes: Tensor<2>) -> Self {
+        self.boxes = Some(boxes);
+        self
+    }
+
+    /// Adds one mask per prompt.
+    pub fn with_mask_input(mut self, mask_input: Tensor<4>) -> Self {
+        self.mask_input = Some(mask_input);
+        self
+    }
+
+    /// Number of prompts, or `None` when there is nothing in it.
+    pub fn count(&self) -> Option<usize> {
+        let points = self.points.as_ref().map(|(coords, _)| coords.dims()[0]);
+        let boxes = self.boxes.as_ref().map(|boxes| boxes.dims()[0]);
+        let masks = self.mask_input.as_ref().map(|mask| mask.dims()[0]);
+        points.or(boxes).or(masks)
+    }
+
+    /// Checks that the parts agree in number and shape.
+    ///
+    /// # Errors
+    /// [`SamError::Prompt`] when there is no prompt at all or the shapes disagree.
+    pub fn validate(&self, low_res_size: usize) -> Result<usize, SamError> {
+        let fail = |message: String| Err(SamError::Prompt(message));
+        let Some(n) = self.count() else {
+            return fail("no point, box or mask given; give at least one".to_owned());
+        };
+        if let Some((coords, labels)) = &self.points {
+            let [count, points, two] = coords.dims();
+            if two != 2 || labels.dims() != [count, points] || points == 0 {
+                return fail(format!(
+                    "points must be [n, points, 2] with labels [n, points], received {:?} and {:?}",
+                    coords.dims(),
+                    labels.dims()
+                ));
+            }
+        }
+        if let Some(boxes) = &self.boxes
+            && boxes.dims() != [n, 4]
+        {
+            return fail(format!(
+                "boxes must be [{n}, 4], received {:?}",
+                boxes.dims()
+            ));
+        }
+        if let Some(mask) = &self.mask_input
+            && mask.dims() != [n, 1, low_res_size, low_res_size]
+        {
+            return fail(format!(
+                "mask_input must be [{n}, 1, {low_res_size}, {low_res_size}], received {:?}",
+                mask.dims()
+            ));
+        }
+        Ok(n)
+    }
+}
+
+/// Random Fourier features of positions in the unit square (Tancik et al. 2020):
+/// `[sin(2 pi (2 c - 1) G), cos(2 pi (2 c - 1) G)]`.
+#[derive(Module, Debug)]
+pub struct PositionEmbeddingRandom {
+    /// The fixed matrix G, `[2, channels / 2]`. A buffer of the original: never trained.
+    pub positional_encoding_gaussian_matrix: Param<Tensor<2>>,
+}
+
+impl PositionEmbeddingRandom {
+    fn new(channels: usize, device: &Device) -> Self {
+        let matrix = Initializer::Normal {
+            mean: 0.0,
+            std: 1.0,
+        }
+        .init([2, channels / 2], device);
+        Self {
+            positional_encoding_gaussian_matrix: matrix.set_require_grad(false),
+        }
+    }
+
+    /// # Shapes
+    /// - `coords`: `[n, points, 2]`, `(x, y)` in 0..=1
+    /// - output: `[n, points, channels]`
+    fn encode(&self, coords: Tensor<3>) -> Tensor<3> {
+        let matrix = self.positional_encoding_gaussian_matrix.val();
+        let angles = (coords * 2.0 - 1.0).matmul(matrix.unsqueeze::<3>()) * std::f64::consts::TAU;
+        Tensor::cat(vec![angles.clone().sin(), angles.cos()], 2)
+    }
+
+    /// Encoding of the cell centres of a square grid, `[1, channels, grid, grid]`.
+    pub fn dense(&self, grid: usize) -> Tensor<4> {
+        let device = self.positional_encoding_gaussian_matrix.val().device();
+        let centre = |i: usize| (i as f32 + 0.5) / grid as f32;
+        let coords: Vec<f32> = (0..grid * grid)
+            .flat_map(|cell| [centre(cell % grid), centre(cell / grid)])
+            .collect();
+        let coords = Tensor::<3>::from_data(TensorData::new(coords, [1, grid * grid, 2]), &device);
+        let encoded = self.encode(coords);
+        let [_, _, channels] = encoded.dims();
+        encoded
+            .reshape([1, grid, grid, channels])
+            .permute([0, 3, 1, 2])
+    }
+}
+
+/// Convolutions that bring a mask prompt to the token grid. A tuple with the activations in it, so
+/// that the checkpoint's indices 0, 1, 3, 4, 6 are the module's paths.
+pub type MaskDownscaling = (Conv2d, LayerNorm2d, Gelu, Conv2d, LayerNorm2d, Gelu, Conv2d);
+
+/// Prompts to sparse and dense embeddings.
+#[derive(Module, Debug)]
+pub struct PromptEncoder {
+    /// Positional encoding shared with the image tokens.
+    pub pe_layer: PositionEmbeddingRandom,
+    /// Background point, foreground point, first box corner, second box corner.
+    pub point_embeddings: Vec<Embedding>,
+    /// Stands in for a missing point.
+    pub not_a_point_embed: Embedding,
+    /// Mask prompt to the token grid.
+    pub mask_downscaling: MaskDownscaling,
+    /// Stands in for a missing mask.
+    pub no_mask_embed: Embedding,
+    image_size: usize,
+    grid: usize,
+}
+
+impl PromptEncoder {
+    pub(crate) fn new(config: &SamConfig, device: &Device) -> Self {
+        let dim = config.out_chans;
+        let embedding = || EmbeddingConfig::new(1, dim).init(device);
+        let chans = config.mask_in_chans;
+        let halve = |input, output| {
+            Conv2dConfig::new([input, output], [2, 2])
+                .with_stride([2, 2])
+                .init(device)
+        };
+        Self {
+            pe_layer: PositionEmbeddingRandom::new(dim, device),
+            point_embeddings: (0..4).map(|_| embedding()).collect(),
+            not_a_point_embed: embedding(),
+            mask_downscaling: (
+                halve(1, chans / 4),
+                LayerNorm2d::new(chans / 4, device),
+                Gelu::new(),
+                halve(chans / 4, chans),
+                LayerNorm2d::new(chans, device),
+                Gelu::new(),
+                Conv2dConfig::new([chans, dim], [1, 1]).init(device),
+            ),
+            no_mask_embed: embedding(),
+            image_size: config.image_size,
+            grid: config.grid(),
+        }
+    }
+
+    pub(crate) fn resize_grid(mut self, image_size: usize, grid: usize) -> Self {
+        self.image_size = image_size;
+        self.grid = grid;
+        self
+    }
+
+    /// Positional encoding of the image tokens, `[1, out_chans, grid, grid]`.
+    pub fn image_pe(&self) -> Tensor<4> {
+        self.pe_layer.dense(self.grid)
+    }
+
+    /// Positional encoding of pixel positions, moved to pixel centres.
+    fn encode_pixels(&self, coords_px: Tensor<3>) -> Tensor<3> {
+        self.pe_layer
+            .encode((coords_px + 0.5) / self.image_size as f64)
+    }
+
+    fn embed_points(&self, coords_px: Tensor<3>, labels: Tensor<2, Int>, pad: bool) -> Tensor<3> {
+        let [n, _, _] = coords_px.dims();
+        let device = coords_px.device();
+        let (coords_px, labels) = if pad {
+            // Without a box the original appends one empty point.
+            let nothing = Tensor::zeros([n, 1, 2], &device);
+            let label = Tensor::full([n, 1], -1, &device);
+            (
+                Tensor::cat(vec![coords_px, nothing], 1),
+                Tensor::cat(vec![labels, label], 1),
+            )
+        } else {
+            (coords_px, labels)
+        };
+        let encoded = self.encode_pixels(coords_px);
+        let [n, points, dim] = encoded.dims();
+        let is = |value: i32| {
+            labels
+                .clone()
+                .equal_elem(value)
+                .float()
+                .reshape([n, points, 1])
+        };
+        let row = |e: &Embedding| e.weight.val().reshape([1, 1, dim]);
+        let missing = is(-1);
+        encoded * (missing.clone() * -1.0 + 1.0)
+            + missing * row(&self.not_a_point_embed)
+            + is(0) * row(&self.point_embeddings[0])
+            + is(1) * row(&self.point_embeddings[1])
+    }
+
+    fn embed_boxes(&self, boxes: Tensor<2>) -> Tensor<3> {
+        let [n, _] = boxes.dims();
+        let corners = self.encode_pixels(boxes.reshape([n, 2, 2]));
+        let [_, _, dim] = corners.dims();
+        let kinds = Tensor::cat(
+            vec![
+                self.point_embeddings[2].weight.val(),
+                self.point_embeddings[3].weight.val(),
+            ],
+            0,
+        );
+        corners + kinds.reshape([1, 2, dim])
+    }
+
+    /// Embedding of mask prompts, `[n, out_chans, grid, grid]`.
+    fn embed_masks(&self, mask_input: Tensor<4>) -> Tensor<4> {
+        let (conv0, norm1, gelu2, conv3, norm4, gelu5, conv6) = &self.mask_downscaling;
+        let x = gelu2.forward(norm1.forward(conv0.forward(mask_input)));
+        let x = gelu5.forward(norm4.forward(conv3.forward(x)));
+        conv6.forward(x)
+    }
+
+    /// The dense embedding of "no mask", `[1, out_chans, 1, 1]`; it broadcasts over the grid.
+    pub fn no_mask(&self) -> Tensor<4> {
+        let weight = self.no_mask_embed.weight.val();
+        let [_, dim] = weight.dims();
+        weight.reshape([1, dim, 1, 1])
+    }
+
+    /// Sparse embeddings `[n, tokens, out_chans]` and dense embeddings `[n, out_chans, grid, grid]`
+    /// (or `[1, out_chans, 1, 1]` without a mask prompt).
+    ///
+    /// # Errors
+    /// As [`Prompts::validate`].
+    pub fn forward(&self, prompts: &Prompts) -> Result<(Tensor<3>, Tensor<4>), SamError> {
+        let n = prompts.validate(4 * self.grid)?;
+        let mut sparse = Vec::new();
+        if let Some((coords, labels)) = &prompts.points {
+            let pad = prompts.boxes.is_none();
+            sparse.push(self.embed_points(coords.clone(), labels.clone(), pad));
+        }
+        if let Some(boxes) = &prompts.boxes {
+            sparse.push(self.embed_boxes(boxes.clone()));
+        }
+        let dense = match &prompts.mask_input {
+            Some(mask) => self.embed_masks(mask.clone()),
+            None => self.no_mask(),
+        };
+        let sparse = if sparse.is_empty() {
+            let [_, dim, _, _] = dense.dims();
+            Tensor::empty([n, 0, dim], &dense.device())
+        } else {
+            Tensor::cat(sparse, 1)
+        };
+        Ok((sparse, dense))
+    }
+}

@@ -1,0 +1,223 @@
+//! Named tensors into a model, every key accounted for.
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::read::{Checkpoint, StoredTensor};
+use super::{PROMPT_TOKENS, TOKEN_NAMES};
+use crate::config::SamConfig;
+use crate::error::{KeyMismatch, SamError};
+use crate::sam::Sam;
+
+/// The checkpoint key of the parameter that a traversal stands at, and whether its matrix is
+/// stored transposed. `trail` holds `(name, container)` pairs as Burn reports them.
+pub(super) fn checkpoint_key(trail: &[(String, String)]) -> (String, bool) {
+    let mut key = String::new();
+    for (i, (name, container)) in trail.iter().enumerate() {
+        if i > 0 {
+            key.push('.');
+        }
+        // Burn calls a norm's parameters gamma and beta; checkpoints say weight and bias.
+        key.push_str(match (container.as_str(), name.as_str()) {
+            ("Struct:LayerNorm", "gamma") => "weight",
+            ("Struct:LayerNorm", "beta") => "bias",
+            (_, name) => name,
+        });
+    }
+    let transposed = trail
+        .last()
+        .is_some_and(|(name, container)| container == "Struct:Linear" && name == "weight");
+    (key, transposed)
+}
+
+impl Checkpoint {
+    /// Names of the stored prompt tokens, in row order; empty when there are none.
+    pub fn token_names(&self) -> Vec<&str> {
+        match self.metadata.get(TOKEN_NAMES) {
+            Some(names) if !names.is_empty() => names.split(',').collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// A model of `config` with these weights; see [`super::load`].
+    ///
+    /// # Errors
+    /// Missing, unused or misshapen keys, an unknown `token_init`, an invalid `config`.
+    pub fn into_sam(
+        mut self,
+        config: &SamConfig,
+        token_init: Option<&str>,
+        device: &Device,
+    ) -> Result<Sam, SamError> {
+        config.validate()?;
+        let tokens = self.take_tokens(config, token_init)?;
+        // Shapes must match at the checkpoint's own size; positions are resampled afterwards.
+        let stored_grid = self
+            .tensors
+            .get("image_encoder.pos_embed")
+            .and_then(|t| t.shape.get(1).copied())
+            .unwrap_or_else(|| config.grid());
+        let at_own_size = config
+            .clone()
+            .with_image_size(stored_grid * config.patch_size);
+        let mut sam = at_own_size.init(device)?;
+        let mut apply = Apply::new(self.tensors);
+        apply.expect_all(&sam)?;
+        let fresh = sam.prompt_tokens.clone();
+        sam = sam.map(&mut apply);
+        if let Some(error) = apply.error {
+            return Err(error);
+        }
+        sam.prompt_tokens = {
+            let id = fresh.id;
+            fresh.transform_for_load(Tensor::from_data(tokens, device), id)
+        };
+        sam.with_image_size(config.image_size)
+    }
+
+    fn take_tokens(
+        &mut self,
+        config: &SamConfig,
+        token_init: Option<&str>,
+    ) -> Result<TensorData, SamError> {
+        let (classes, dim) = (config.n_prompt_tokens, config.out_chans);
+        let names: Vec<String> = self.token_names().iter().map(|n| (*n).to_owned()).collect();
+        let stored = self.tensors.remove(PROMPT_TOKENS);
+        let values = match (token_init, stored) {
+            (Some(name), stored) => {
+                let unknown = || {
+                    SamError::Config(format!(
+                        "token_init `{name}` is not a prompt token of this checkpoint; it has: {}",
+                        if names.is_empty() {
+                            "none".to_owned()
+                        } else {
+                            names.join(", ")
+                        }
+                    ))
+                };
+                let row = names.iter().position(|n| n == name).ok_or_else(unknown)?;
+                let stored = stored.ok_or_else(unknown)?;
+                let row = stored
+                    .values
+                    .get(row * dim..(row + 1) * dim)
+                    .ok_or_else(unknown)?;
+                row.repeat(classes)
+            }
+            (None, Some(stored)) if stored.shape == [classes, dim] => stored.values,
+            (None, _) => vec![0.0; classes * dim],
+        };
+        Ok(TensorData::new(values, [classes, dim]))
+    }
+}
+
+/// Puts stored tensors into the parameters of the same key.
+struct Apply {
+    trail: Vec<(String, String)>,
+    tensors: BTreeMap<String, StoredTensor>,
+    error: Option<SamError>,
+}
+
+impl Apply {
+    fn new(tensors: BTreeMap<String, StoredTensor>) -> Self {
+        Self {
+            trail: Vec::new(),
+            tensors,
+            error: None,
+        }
+    }
+
+    /// Compares the two key sets before anything is changed.
+    fn expect_all(&self, sam: &Sam) -> Result<(), SamError> {
+        let mut keys = Keys::default();
+        sam.visit(&mut keys);
+        let mut mismatch = KeyMismatch {
+            missing: keys
+                .keys
+                .iter()
+                .filter(|key| *key != PROMPT_TOKENS && !self.tensors.contains_key(*key))
+                .cloned()
+                .collect(),
+            unused: Vec::new(),
+        };
+        for key in self.tensors.keys() {
+            if !keys.keys.contains(key) {
+                let nearest = keys
+                    .keys
+                    .iter()
+                    .max_by(|a, b| {
+                        strsim::jaro_winkler(a, key).total_cmp(&strsim::jaro_winkler(b, key))
+                    })
+                    .cloned();
+                mismatch.unused.push((key.clone(), nearest));
+            }
+        }
+        if mismatch == KeyMismatch::default() {
+            Ok(())
+        } else {
+            Err(SamError::Keys(mismatch))
+        }
+    }
+}
+
+impl ModuleMapper for Apply {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        self.trail
+            .push((name.to_owned(), container_type.to_owned()));
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.trail.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let (key, transposed) = checkpoint_key(&self.trail);
+        let Some(stored) = self.tensors.remove(&key) else {
+            return param;
+        };
+        let mut expected: Vec<usize> = param.lazy_shape().to_vec();
+        if transposed {
+            expected.reverse();
+        }
+        if stored.shape != expected {
+            self.error.get_or_insert(SamError::Shape {
+                key,
+                expected,
+                found: stored.shape,
+            });
+            return param;
+        }
+        let device = param.lazy_device();
+        let tensor = Tensor::<D>::from_data(TensorData::new(stored.values, expected), &device);
+        let tensor = if transposed {
+            tensor.swap_dims(0, 1)
+        } else {
+            tensor
+        };
+        let id = param.id;
+        param.transform_for_load(tensor, id)
+    }
+}
+
+/// Collects the checkpoint keys of a model.
+#[derive(Default)]
+struct Keys {
+    trail: Vec<(String, String)>,
+    keys: std::collections::BTreeSet<String>,
+}
+
+impl ModuleVisitor for Keys {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        self.trail
+            .push((name.to_owned(), container_type.to_owned()));
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.trail.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, _param: &Param<Tensor<D>>) {
+        self.keys.insert(checkpoint_key(&self.trail).0);
+    }
+}
