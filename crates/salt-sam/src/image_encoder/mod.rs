@@ -81,12 +81,16 @@ impl ImageEncoder {
     /// The same encoder for a token grid of another side: `pos_embed` is resampled bilinearly;
     /// relative positions are resampled where they are used (see [`Attention`]).
     pub(crate) fn resize_grid(mut self, grid: usize) -> Self {
-        self.pos_embed = self.pos_embed.map(|positions| {
-            let channels_first = positions.permute([0, 3, 1, 2]);
-            upscale_masks(channels_first, [grid, grid])
+        let positions = self.pos_embed.val();
+        let [_, stored, ..] = positions.dims();
+        if stored != grid {
+            let resampled = upscale_masks(positions.permute([0, 3, 1, 2]), [grid, grid])
                 .permute([0, 2, 3, 1])
-                .detach()
-        });
+                .detach();
+            // A new leaf that keeps whether the parameter is trained.
+            let id = self.pos_embed.id;
+            self.pos_embed = self.pos_embed.transform_for_load(resampled, id);
+        }
         self
     }
 }

@@ -61,6 +61,10 @@ const MLP_LAYERS: &[(&str, &str)] = &[
 /// Hugging Face keeps a second copy of the positional matrix at the top.
 pub(super) const HF_DUPLICATE: &str = "shared_image_embedding.positional_embedding";
 
+/// The original key of the tensor that [`HF_DUPLICATE`] repeats.
+pub(super) const POSITIONAL_MATRIX: &str =
+    "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix";
+
 fn is_decoder_mlp(key: &str) -> bool {
     key.contains("output_hypernetworks_mlps.") || key.contains("iou_prediction_head.")
 }

@@ -7,7 +7,7 @@ use half::{bf16, f16};
 use pytorch_reader::PytorchReader;
 use safetensors::{Dtype, SafeTensors};
 
-use super::names::{HF_DUPLICATE, to_original};
+use super::names::{HF_DUPLICATE, POSITIONAL_MATRIX, to_original};
 use crate::error::SamError;
 
 /// Larger files are refused before anything is allocated; ViT-H in f32 has 2.6 GB.
@@ -141,11 +141,22 @@ fn original_names(tensors: BTreeMap<String, StoredTensor>) -> BTreeMap<String, S
     if !tensors.keys().any(|key| key.starts_with("vision_encoder.")) {
         return tensors;
     }
-    tensors
-        .into_iter()
-        .filter(|(key, _)| key != HF_DUPLICATE)
-        .map(|(key, tensor)| (to_original(&key), tensor))
-        .collect()
+    let mut renamed = BTreeMap::new();
+    let mut image_copy = None;
+    for (key, tensor) in tensors {
+        if key == HF_DUPLICATE {
+            image_copy = Some(tensor);
+        } else {
+            renamed.insert(to_original(&key), tensor);
+        }
+    }
+    // transformers writes tied tensors once, and then it is this copy that stays.
+    if let Some(tensor) = image_copy {
+        renamed
+            .entry(POSITIONAL_MATRIX.to_owned())
+            .or_insert(tensor);
+    }
+    renamed
 }
 
 fn decode(key: &str, dtype: Dtype, data: &[u8]) -> Result<Vec<f32>, SamError> {

@@ -11,7 +11,7 @@ use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
 use super::apply::checkpoint_key;
-use super::names::{Naming, to_hugging_face};
+use super::names::{HF_DUPLICATE, Naming, POSITIONAL_MATRIX, to_hugging_face};
 use super::read::METADATA_KEY;
 use crate::error::SamError;
 use crate::sam::Sam;
@@ -63,7 +63,13 @@ pub fn to_bytes(sam: &Sam, options: &SaveOptions) -> Result<Vec<u8>, SamError> {
         let view = TensorView::new(dtype, shape.clone(), data).map_err(refused)?;
         let key = match options.naming {
             Naming::Original => key.clone(),
-            Naming::HuggingFace => to_hugging_face(key),
+            Naming::HuggingFace => {
+                if key == POSITIONAL_MATRIX {
+                    // transformers reads the copy and overwrites the other with it.
+                    views.insert(HF_DUPLICATE.to_owned(), view.clone());
+                }
+                to_hugging_face(key)
+            }
         };
         views.insert(key, view);
     }

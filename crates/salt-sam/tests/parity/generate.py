@@ -137,12 +137,16 @@ def prompts():
     two = torch.tensor([[[[12.0, 40.5], [30.0, 31.0]]], [[[55.0, 3.0], [0.0, 63.0]]]], dtype=torch.float64)
     box = torch.tensor([[[4.0, 8.0, 50.0, 60.5]], [[20.0, 0.0, 63.0, 33.0]]], dtype=torch.float64)
     mask = torch.randn(2, 1, 32, 32).float().double() * 3
+    # Fewer points in one image than in the other: label -1 fills up.
+    padded_labels = torch.tensor([[[1.0, -1.0]], [[0.0, 1.0]]])
     one_label, two_labels = torch.ones(2, 1, 1), torch.tensor([1.0, 0.0]).repeat(2, 1, 1)
     return {
         "point": dict(input_points=points, input_labels=one_label),
         "two_points": dict(input_points=two, input_labels=two_labels),
         "box": dict(input_boxes=box),
         "point_box": dict(input_points=points, input_labels=one_label, input_boxes=box),
+        "padded_box": dict(input_points=two, input_labels=padded_labels, input_boxes=box),
+        "only_mask": dict(input_masks=mask),
         "mask": dict(input_points=points, input_labels=one_label, input_masks=mask),
         "point_box_mask": dict(input_points=points, input_labels=one_label, input_boxes=box, input_masks=mask),
     }
@@ -164,7 +168,7 @@ def encode(model, pixels, out=None):
 
 
 def embed_prompts(model, given):
-    """Sparse [2, 1, P, C] and dense [2, C, h, w] embeddings."""
+    """Sparse [2, 1, P, C] (None for a mask alone) and dense [2, C, h, w] embeddings."""
     empty = dict(input_points=None, input_labels=None, input_boxes=None, input_masks=None)
     return model.prompt_encoder(**{**empty, **given})
 
@@ -204,7 +208,8 @@ def main():
         for name, given in cases.items():
             out |= {f"{name}.{key}": value for key, value in given.items()}
             sparse, dense = embed_prompts(model, given)
-            out[f"{name}.sparse"] = sparse[:, 0]
+            if sparse is not None:
+                out[f"{name}.sparse"] = sparse[:, 0]
             # Without a mask the dense embedding is one vector, repeated.
             out[f"{name}.dense"] = dense if "mask" in name else dense[:, :, :1, :1]
             for label, multimask in (("single", False), ("multi", True)):

@@ -1,0 +1,3 @@
+//! NVIDIA's virtual instruction set (PTX).
+
+pub mod ptx_version;

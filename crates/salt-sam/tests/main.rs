@@ -1,0 +1,4 @@
+//! The integration tests of `salt-sam`: parity with the reference implementation, and checkpoints.
+
+mod checkpoints;
+mod parity;
