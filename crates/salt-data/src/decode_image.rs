@@ -18,8 +18,8 @@ fn reader(path: &Path) -> Result<ImageReader<BufReader<File>>, DataError> {
         path: path.to_owned(),
         problem,
     };
-    let mut reader = ImageReader::open(path)
-        .and_then(ImageReader::with_guessed_format)
+    let mut reader = File::open(path)
+        .and_then(|file| ImageReader::new(BufReader::new(file)).with_guessed_format())
         .map_err(|error| unreadable(error.to_string()))?;
     match reader.format() {
         Some(ImageFormat::Png | ImageFormat::Jpeg) => {}

@@ -60,10 +60,11 @@ pub(crate) fn read_raw(path: &Path) -> Result<RawMask, DataError> {
     };
     let mut signature = Vec::with_capacity(8);
     let open = || File::open(path).map_err(|error| unreadable(error.to_string()));
-    let read = open()?
-        .read(&mut signature)
+    open()?
+        .take(8)
+        .read_to_end(&mut signature)
         .map_err(|error| unreadable(error.to_string()))?;
-    if signature[..read] == *b"\x89PNG\r\n\x1a\n" {
+    if signature == *b"\x89PNG\r\n\x1a\n" {
         return read_png(path, BufReader::new(open()?));
     }
     let image = read_image(path)?;

@@ -193,6 +193,7 @@ impl Table {
             .for_each(|(_, case)| *seen.entry(case.id.clone()).or_default() += 1);
         let mut taken = std::collections::BTreeSet::new();
         for (line, case) in cases {
+            let stem = case.id.clone();
             if seen[&case.id] > 1 {
                 let relative = case.image.strip_prefix(&self.root).unwrap_or(&case.image);
                 let parts: Vec<_> = relative
@@ -206,7 +207,7 @@ impl Table {
                 return Err(DataError::DuplicateCase {
                     path: self.path.clone(),
                     line: *line,
-                    id: case.id.clone(),
+                    id: stem,
                 });
             }
         }

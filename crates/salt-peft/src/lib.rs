@@ -1,1 +1,68 @@
 //! Parameter-efficient fine-tuning for any Burn module: SALT and its rivals.
+//!
+//! An adapter changes what a frozen weight *is* without touching the module that owns it: it is a
+//! Burn [`Reparameterization`](burn::module::Reparameterization), so a `Linear` or `Conv2d` keeps
+//! its code and sees `W' = W + delta` instead of `W`. This crate knows no image, no model and no
+//! data set; it works on module paths.
+//!
+//! ```no_run
+//! # use burn::{module::Module, nn::Linear};
+//! # fn demo<M: Module>(base: M) -> Result<(), salt_peft::PeftError> {
+//! use salt_peft::{AdapterConfig, Rank};
+//!
+//! let mut config = AdapterConfig::new("salt".parse()?);
+//! config.targets = vec![r"blocks\.\d+\.attn\.(qkv|proj)".into()];
+//! config.head_rank = Some(Rank::Ratio(0.1));
+//! config.modules_to_save = vec!["norms".into()];
+//! let (model, report) = salt_peft::attach(base, &config)?;
+//! assert!(report.trainable < report.total);
+//! // ... train `model` with any Burn optimiser ...
+//! salt_peft::save_adapter(&model, &config, std::path::Path::new("adapter"))?;
+//! let merged = salt_peft::merge(model)?;
+//! # Ok(()) }
+//! ```
+//!
+//! # Layouts
+//! The mathematics speaks of a weight as the matrix `[out, in]` (PyTorch); Burn stores a linear
+//! weight as `[in, out]`. The two meet in one place, [`weight`].
+//!
+//! # Map of the crate
+//! [`config`] what to train, [`registry`] the visible list of methods, [`methods`] one file each,
+//! [`attach`](mod@attach) selection and attachment, [`svd`] the spectral basis, [`penalty`](mod@penalty), [`merge`](mod@merge),
+//! [`state`] the trained values, [`adapter_file`] the files on disk, [`presets`] the paper's counts.
+
+#[macro_use]
+mod derive_registry;
+
+pub mod adapter_file;
+pub mod attach;
+mod basis;
+pub mod config;
+pub mod error;
+mod fingerprint;
+mod inspect;
+mod inventory;
+pub mod merge;
+pub mod method;
+pub mod methods;
+mod nearest;
+pub mod penalty;
+pub mod presets;
+mod random;
+pub mod registry;
+pub mod report;
+mod select;
+pub mod state;
+pub mod svd;
+pub mod weight;
+
+pub use adapter_file::{AdapterHeader, load_adapter, read_header, save_adapter};
+pub use attach::{attach, plan};
+pub use config::{AdapterConfig, Init, Rank, Relu};
+pub use error::PeftError;
+pub use merge::merge;
+pub use method::Method;
+pub use penalty::penalty;
+pub use registry::{MethodId, methods as all_methods};
+pub use report::{AttachReport, LayerReport};
+pub use state::{load_trainable_state, spectrum_group, trainable_state};

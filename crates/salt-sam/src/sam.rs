@@ -134,7 +134,11 @@ impl Sam {
     /// - `image_embedding`: `[batch, out_chans, grid, grid]`
     /// - output: masks `[batch, classes, 4 * grid, 4 * grid]`, IoU `[batch, classes]`
     pub fn segment_classes(&self, image_embedding: Tensor<4>) -> MaskPrediction {
-        let tokens = self.prompt_tokens.val();
+        self.segment_tokens(image_embedding, self.prompt_tokens.val())
+    }
+
+    /// As [`Sam::segment_classes`], for the given prompt tokens `[classes, out_chans]`.
+    pub fn segment_tokens(&self, image_embedding: Tensor<4>, tokens: Tensor<2>) -> MaskPrediction {
         let [classes, dim] = tokens.dims();
         let [batch, ..] = image_embedding.dims();
         let sparse = tokens

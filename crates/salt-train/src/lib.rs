@@ -1,1 +1,61 @@
 //! Recipe to run directory: training, evaluation, prediction, pretraining.
+//!
+//! A run is a function of (recipe, cases, base weights, seed, device). This crate prints nothing
+//! and names no backend: the caller gives a device, an [`Observer`] and an [`Interrupt`].
+//!
+//! | file | job |
+//! |---|---|
+//! | [`recipe`] | the TOML document: defaults, overrides, nearest names for unknown keys |
+//! | [`base`] | the model a recipe starts from, and the identity of its weights |
+//! | [`scratch`] | the control without a base |
+//! | `prepare` | recipe to data, model and adapter |
+//! | [`loss`], [`schedule`], [`optimizer`] | focal + dice; warm-up and cosine; AdamW by path |
+//! | `trainer` | the loop: batches, validation, best epoch |
+//! | [`checkpoint`] | the state of an unfinished run as one file |
+//! | [`segment`], [`evaluate`], [`predict`] | whole images: logits, scores, files |
+//! | [`run`] | train, resume, evaluate, predict, plan |
+//! | [`run_dir`], [`epoch_table`], [`case_table`], [`result`], [`curves`], [`overlay`] | what a run leaves behind |
+//! | [`observer`] | progress out, interrupt in |
+//!
+//! ```no_run
+//! # fn demo(device: burn::tensor::Device) -> Result<(), salt_train::TrainError> {
+//! use salt_train::{Interrupt, Machine, Recipe, Session, Silent};
+//!
+//! let recipe = Recipe::read("docs/recipes/vessels-sam_nano-salt.toml".as_ref(), &["train.epochs=2".into()])?;
+//! let machine = Machine { device, name: "flex".into(), commit: None };
+//! let mut session = Session::new(&mut Silent, Interrupt::new());
+//! let outcome = salt_train::train(&recipe, "runs/vessels".as_ref(), &machine, &mut session)?;
+//! # Ok(()) }
+//! ```
+
+pub mod base;
+pub mod case_table;
+pub mod checkpoint;
+pub mod curves;
+pub mod epoch_table;
+pub mod error;
+pub mod evaluate;
+pub mod loss;
+pub mod memory;
+pub mod observer;
+pub mod optimizer;
+pub mod overlay;
+pub mod predict;
+mod prepare;
+pub mod recipe;
+pub mod result;
+pub mod run;
+pub mod run_dir;
+pub mod schedule;
+pub mod scratch;
+pub mod segment;
+mod split;
+mod trainer;
+
+pub use error::TrainError;
+pub use evaluate::Evaluation;
+pub use observer::{Event, Interrupt, Observer, Session, Silent};
+pub use prepare::open_dataset;
+pub use recipe::Recipe;
+pub use result::RunResult;
+pub use run::{Machine, Outcome, evaluate_run, plan, predict_run, resume, train};

@@ -183,10 +183,9 @@ impl Layer {
                     add_span(&mut row, span[0], span[1], area.x0, area.x1);
                 }
             }
-            for x in area.x0..area.x1 {
-                let i = y * self.size + x;
-                let coverage = (row[x] / SUB_ROWS as f32).min(1.0);
-                self.coverage[i] = self.coverage[i].max(coverage);
+            let out = &mut self.coverage[y * self.size + area.x0..][..area.x1 - area.x0];
+            for (coverage, &filled) in out.iter_mut().zip(&row[area.x0..area.x1]) {
+                *coverage = coverage.max((filled / SUB_ROWS as f32).min(1.0));
             }
         }
     }

@@ -11,3 +11,5 @@ mod strokes;
 mod studio;
 mod texture;
 mod tree;
+pub mod vessels;
+mod write;

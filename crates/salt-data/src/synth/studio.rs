@@ -224,10 +224,9 @@ impl Studio {
             let area = self.layer.bounds();
             for earlier in &mut self.painted {
                 for y in area.y0..area.y1 {
-                    let row = y * self.size;
-                    for i in row + area.x0..row + area.x1 {
-                        earlier.mask[i] &= !mask[i];
-                    }
+                    let span = y * self.size + area.x0..y * self.size + area.x1;
+                    let hidden = earlier.mask[span.clone()].iter_mut().zip(&mask[span]);
+                    hidden.for_each(|(seen, &covered)| *seen &= !covered);
                 }
             }
         }

@@ -1,0 +1,63 @@
+//! The list of commands. A new one is one file and one line here.
+
+mod adapter;
+mod data;
+mod doctor;
+mod eval;
+mod params;
+mod predict;
+// mod pretrain;
+mod resume;
+mod run_outcome;
+mod scores;
+mod segment;
+mod train;
+
+use clap::Subcommand;
+
+use crate::failure::Failure;
+
+/// What `salt` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make and check data sets
+    #[command(subcommand)]
+    Data(data::Command),
+    /// Train a recipe into a run directory
+    Train(train::Args),
+    /// Continue a run exactly where it stopped
+    Resume(resume::Args),
+    /// Score a finished run on a split, at the images' own resolution
+    Eval(eval::Args),
+    /// Segment a folder of images with a finished run
+    Predict(predict::Args),
+    /// Segment one image from points and a box, with plain SAM
+    Segment(segment::Args),
+    /// Look into adapters, and fold them into weights
+    #[command(subcommand)]
+    Adapter(adapter::Command),
+    /// Count what a recipe or a preset of the paper would train
+    Params(params::Args),
+    /// Make the small base model from generated images
+    // Pretrain(pretrain::Args),
+    /// Show devices, drivers, cores and memory, with advice
+    Doctor(doctor::Args),
+}
+
+impl Command {
+    /// Do it.
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Data(command) => command.run(),
+            Self::Train(args) => train::run(&args),
+            Self::Resume(args) => resume::run(&args),
+            Self::Eval(args) => eval::run(&args),
+            Self::Predict(args) => predict::run(&args),
+            Self::Segment(args) => segment::run(&args),
+            Self::Adapter(command) => command.run(),
+            Self::Params(args) => params::run(&args),
+            // Self::Pretrain(args) => pretrain::run(&args),
+            Self::Doctor(args) => doctor::run(&args),
+        }
+    }
+}

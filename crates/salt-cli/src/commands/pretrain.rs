@@ -1,0 +1,148 @@
+//! `salt pretrain`: the small base model, from generated images alone.
+
+use std::path::{Path, PathBuf};
+
+use salt_train::pretrain::{BaseCard, PretrainConfig, PretrainOutcome, pretrain, state_path};
+use salt_train::{Session, TrainError};
+
+use crate::device::DeviceOption;
+use crate::duration_words::{from_seconds, in_words};
+use crate::failure::Failure;
+use crate::interrupt;
+use crate::output_file;
+use crate::progress::Progress;
+use crate::screen;
+
+/// Options of `salt pretrain`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  salt pretrain --out base/sam_nano.safetensors --steps 20000 --seed 0
+
+Ctrl-C saves and stops, and the same command goes on from there. Beside the weights it writes their
+card, base/sam_nano.json, with the scores on held-out generated images.")]
+pub(crate) struct Args {
+    /// Weights file to write, in half precision
+    #[arg(long, value_name = "FILE.safetensors")]
+    out: PathBuf,
+    /// Optimiser steps [default: 20000]
+    #[arg(long, value_name = "N")]
+    steps: Option<u64>,
+    /// Seed of network and images [default: 0]
+    #[arg(long, value_name = "S")]
+    seed: Option<u64>,
+    /// Images a step [default: 16]
+    #[arg(long, value_name = "N")]
+    batch_size: Option<usize>,
+    #[command(flatten)]
+    device: DeviceOption,
+}
+
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    let config = config(args);
+    output_file::prepare(&args.out, Some("safetensors"))?;
+    let device = args.device.device.open()?;
+    let mut progress = Progress::new();
+    let mut session = Session::new(&mut progress, interrupt::listen()?);
+    let outcome = pretrain(&config, &args.out, &device, &mut session);
+    drop(progress);
+    match outcome {
+        Ok(PretrainOutcome::Finished) => show(&args.out),
+        Ok(PretrainOutcome::Interrupted(step)) => Err(Failure::Interrupted(Some(format!(
+            "stopped after step {step} of {}; the same command goes on from there",
+            config.steps
+        )))),
+        Err(error @ TrainError::Changed { .. }) => {
+            let state = state_path(&args.out);
+            Err(Failure::from(error).with_hint(format!(
+                "give the same --steps, --seed and --batch-size as before, or remove {} to begin \
+                 anew",
+                state.display()
+            )))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn config(args: &Args) -> PretrainConfig {
+    let default = PretrainConfig::default();
+    let batch_size = args.batch_size.unwrap_or(default.batch_size);
+    PretrainConfig {
+        steps: args.steps.unwrap_or(default.steps),
+        seed: args.seed.unwrap_or(default.seed),
+        batch_size,
+        shards: default.shards.min(batch_size),
+        ..default
+    }
+}
+
+/// The card that was written beside the weights.
+fn show(out: &Path) -> Result<(), Failure> {
+    let path = out.with_extension("json");
+    let text = std::fs::read_to_string(&path).map_err(|e| Failure::io("read", &path, &e))?;
+    let card: BaseCard = serde_json::from_str(&text)
+        .map_err(|e| Failure::job(format!("`{}` is no card: {e}", path.display()), None))?;
+    let scores = &card.held_out;
+    let mut rows = vec![
+        [
+            "IoU from one point".to_owned(),
+            screen::score(Some(scores.point_iou), 4),
+        ],
+        [
+            "IoU from one point, best of three".to_owned(),
+            screen::score(Some(scores.point_best_iou), 4),
+        ],
+        [
+            "IoU from a box".to_owned(),
+            screen::score(Some(scores.box_iou), 4),
+        ],
+    ];
+    for (class, dice) in &scores.dense_dice {
+        rows.push([format!("Dice of `{class}`"), screen::score(Some(*dice), 4)]);
+    }
+    let title = format!("{} held-out scenes", scores.scenes);
+    screen::result(screen::table([title.as_str(), "#mean"], rows))?;
+    screen::result(format_args!(
+        "{} steps, {} images, {}: {}",
+        screen::count(card.recipe.steps),
+        screen::count(card.images),
+        in_words(from_seconds(card.train_s)),
+        out.display()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn config_of(words: &str) -> PretrainConfig {
+        let words = format!("pretrain --out o {words}");
+        config(&Line::parse_from(words.split_whitespace()).args)
+    }
+
+    #[test]
+    fn what_is_not_given_stays_as_the_library_has_it() {
+        assert_eq!(config_of(""), PretrainConfig::default());
+        let one = config_of("--steps 3 --batch-size 1 --seed 9");
+        assert_eq!(
+            (one.steps, one.batch_size, one.shards, one.seed),
+            (3, 1, 1, 9)
+        );
+    }
+
+    #[test]
+    fn the_help_names_the_library_s_defaults() {
+        let default = PretrainConfig::default();
+        assert_eq!(
+            (default.steps, default.seed, default.batch_size),
+            (20_000, 0, 16)
+        );
+    }
+}

@@ -1,0 +1,190 @@
+//! `salt segment`: plain promptable SAM on one image.
+//!
+//! As in the original: longest side to the input size, padding at the bottom and right, and masks
+//! back to the image's own size by two bilinear steps with the padding cut off in between
+//! (`segment_anything/modeling/sam.py`, `preprocess` and `postprocess_masks`).
+
+mod logits_file;
+mod prompt;
+
+use std::path::PathBuf;
+
+use burn::tensor::{Tensor, TensorData};
+use salt_data::{ImageRgb, LabelMap, View, inference_inputs, read_image};
+use salt_sam::{MaskPrediction, Sam, upscale_masks};
+use salt_train::predict::write_mask;
+use serde::Serialize;
+
+use self::logits_file::Logits;
+use self::prompt::{BoxPrompt, PointPrompt, Prompt};
+use crate::checkpoint_model;
+use crate::device::DeviceOption;
+use crate::failure::Failure;
+use crate::output_file;
+use crate::screen;
+
+/// Options of `salt segment`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  salt segment --weights embedded --image eye.png --point 120,80 --point 10,10,0 --out mask.png
+  salt segment --weights sam_vit_b_01ec64.pth --image eye.png --box 40,30,200,180 --out mask.png
+
+Coordinates are pixels of the image, x to the right and y down. All points and the box ask for one
+object together. The mask is 0 and 255 at the image's own size; with --multimask it is the one of
+the three that the model itself ranks first.")]
+pub(crate) struct Args {
+    /// Checkpoint (.pth or .safetensors), or `embedded` for the small base in this program
+    #[arg(long, value_name = "FILE")]
+    weights: String,
+    /// Image (png, jpg)
+    #[arg(long, value_name = "FILE")]
+    image: PathBuf,
+    /// Model of the checkpoint: sam_nano, sam_vit_b, ... [default: the nearest in size]
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
+    /// A point on the object, or with label 0 beside it; may be given several times
+    #[arg(long = "point", value_name = "X,Y[,LABEL]", allow_hyphen_values = true)]
+    #[arg(required_unless_present = "bounds")]
+    points: Vec<PointPrompt>,
+    /// A box around the object
+    #[arg(long = "box", value_name = "X0,Y0,X1,Y1", allow_hyphen_values = true)]
+    bounds: Option<BoxPrompt>,
+    /// Ask for three masks (whole, part, subpart) instead of one
+    #[arg(long)]
+    multimask: bool,
+    /// Mask file to write
+    #[arg(long, value_name = "MASK.png")]
+    out: PathBuf,
+    /// Also write the logits of every mask
+    #[arg(long, value_name = "FILE.safetensors")]
+    save_logits: Option<PathBuf>,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    device: DeviceOption,
+}
+
+/// The JSON document.
+#[derive(Serialize)]
+struct Document {
+    model: String,
+    image: String,
+    width: usize,
+    height: usize,
+    /// Which of the masks was written.
+    chosen: usize,
+    masks: Vec<MaskFacts>,
+    out: String,
+    logits: Option<String>,
+}
+
+#[derive(Serialize)]
+struct MaskFacts {
+    iou_prediction: f32,
+    area_px: usize,
+}
+
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    output_file::prepare(&args.out, Some("png"))?;
+    if let Some(path) = &args.save_logits {
+        output_file::prepare(path, Some("safetensors"))?;
+    }
+    let image = read_image(&args.image)?;
+    let prompt = Prompt::new(&args.points, args.bounds, [image.width, image.height])?;
+    let checkpoint = checkpoint_model::read(&args.weights)?;
+    let (model, config) = checkpoint_model::config(&checkpoint, args.model.as_deref())?;
+    let device = args.device.device.open()?;
+    let sam = checkpoint.into_sam(&config, None, &device)?;
+
+    let logits = segment(&sam, &image, &prompt, args.multimask)?;
+    let document = Document {
+        model,
+        image: args.image.display().to_string(),
+        width: image.width,
+        height: image.height,
+        chosen: logits.best(),
+        masks: facts(&logits),
+        out: args.out.display().to_string(),
+        logits: args
+            .save_logits
+            .as_ref()
+            .map(|path| path.display().to_string()),
+    };
+    write_mask(&args.out, &mask(&logits, document.chosen, &image), 1)?;
+    if let Some(path) = &args.save_logits {
+        logits.save(path)?;
+    }
+    if args.json {
+        return screen::json(&document);
+    }
+    show(&document)
+}
+
+/// Ask the model once.
+fn segment(
+    sam: &Sam,
+    image: &ImageRgb,
+    prompt: &Prompt,
+    multimask: bool,
+) -> Result<Logits, Failure> {
+    let size = sam.image_size();
+    let view = View::Resize { image_size: size };
+    let device = sam.prompt_tokens.val().device();
+    // A resized picture is one window.
+    let Some(window) = inference_inputs(image, &view)?.pop() else {
+        return Err(Failure::job("the image gave no input of the network", None));
+    };
+    let (shown_width, shown_height) = (window.place.width, window.place.height);
+    let scale = [
+        shown_width as f32 / image.width as f32,
+        shown_height as f32 / image.height as f32,
+    ];
+    let pixels = TensorData::new(window.pixels_chw, [1, 3, size, size]);
+    let embedding = sam.encode_image(Tensor::from_data(pixels, &device));
+    let MaskPrediction {
+        low_res_masks,
+        iou_predictions,
+    } = sam.decode(embedding, &prompt.to_tensors(scale, &device), multimask)?;
+    let [_, masks, _, _] = low_res_masks.dims();
+    let square = upscale_masks(low_res_masks.clone(), [size, size]);
+    let shown = square.slice([0..1, 0..masks, 0..shown_height, 0..shown_width]);
+    let full = upscale_masks(shown, [image.height, image.width]);
+    Logits::read(low_res_masks, full, iou_predictions)
+}
+
+fn facts(logits: &Logits) -> Vec<MaskFacts> {
+    let positive = |mask: &[f32]| mask.iter().filter(|logit| **logit > 0.0).count();
+    let masks = logits.masks().zip(&logits.iou_predictions.values);
+    masks
+        .map(|(mask, iou)| MaskFacts {
+            iou_prediction: *iou,
+            area_px: positive(mask),
+        })
+        .collect()
+}
+
+fn mask(logits: &Logits, index: usize, image: &ImageRgb) -> LabelMap {
+    let logits = logits.masks().nth(index).unwrap_or_default();
+    LabelMap {
+        width: image.width,
+        height: image.height,
+        classes: logits.iter().map(|logit| u8::from(*logit > 0.0)).collect(),
+    }
+}
+
+fn show(document: &Document) -> Result<(), Failure> {
+    let area = (document.width * document.height) as f64;
+    let rows = document.masks.iter().enumerate().map(|(i, mask)| {
+        let written = if i == document.chosen { "written" } else { "" };
+        [
+            (i + 1).to_string(),
+            format!("{:.4}", mask.iou_prediction),
+            format!("{:.2} %", 100.0 * mask.area_px as f64 / area),
+            written.to_owned(),
+        ]
+    });
+    let titles = ["#mask", "#predicted IoU", "#area", ""];
+    screen::result(screen::table(titles, rows.collect()))?;
+    screen::result(format_args!("{}: {}", document.model, document.out))
+}

@@ -1,0 +1,40 @@
+//! `salt train`: a recipe into a fresh run directory.
+
+use std::path::PathBuf;
+
+use salt_train::{Recipe, Session};
+
+use super::run_outcome;
+use crate::device::DeviceOption;
+use crate::failure::Failure;
+use crate::interrupt;
+use crate::progress::Progress;
+
+/// Options of `salt train`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  salt train docs/recipes/vessels-sam_nano-salt.toml --out runs/vessels --set train.epochs=5
+
+Ctrl-C saves and stops; salt resume goes on from there.")]
+pub(crate) struct Args {
+    /// The recipe, a TOML document
+    recipe: PathBuf,
+    /// Run directory to make
+    #[arg(long, value_name = "RUN")]
+    out: PathBuf,
+    /// Change a key of the recipe; may be given several times
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
+    overrides: Vec<String>,
+    #[command(flatten)]
+    device: DeviceOption,
+}
+
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    let recipe = Recipe::read(&args.recipe, &args.overrides)?;
+    let machine = args.device.device.machine()?;
+    let mut progress = Progress::new();
+    let mut session = Session::new(&mut progress, interrupt::listen()?);
+    let outcome = salt_train::train(&recipe, &args.out, &machine, &mut session)?;
+    drop(progress);
+    run_outcome::show(&outcome, &args.out)
+}

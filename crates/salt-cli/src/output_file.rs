@@ -1,0 +1,51 @@
+//! Where results go: checked before the work, so that an hour is not lost to a typing error.
+
+use std::path::Path;
+
+use crate::failure::Failure;
+
+/// Refuse a folder or another file ending, and make the folders above the file.
+pub(crate) fn prepare(path: &Path, extension: Option<&str>) -> Result<(), Failure> {
+    if path.is_dir() {
+        return Err(Failure::usage(
+            format!("expected a file to write, `{}` is a folder", path.display()),
+            "give the name of a file in it",
+        ));
+    }
+    if let Some(extension) = extension
+        && path.extension().and_then(|e| e.to_str()) != Some(extension)
+    {
+        return Err(Failure::usage(
+            format!(
+                "expected a file name ending in .{extension}, received `{}`",
+                path.display()
+            ),
+            format!("for example {}", path.with_extension(extension).display()),
+        ));
+    }
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => {
+            std::fs::create_dir_all(folder).map_err(|error| Failure::io("create", folder, &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_are_made_and_wrong_names_refused() {
+        let tmp = tempfile::tempdir().unwrap();
+        let file = tmp.path().join("a/b/mask.png");
+        prepare(&file, Some("png")).unwrap();
+        assert!(file.parent().unwrap().is_dir());
+        assert!(prepare(tmp.path(), None).is_err());
+        let error = format!(
+            "{:?}",
+            prepare(&tmp.path().join("mask.jpg"), Some("png")).unwrap_err()
+        );
+        assert!(error.contains("mask.png"), "{error}");
+    }
+}

@@ -1,0 +1,12 @@
+//! One file per subject; [`inputs`] makes what they share.
+
+mod bad_input;
+mod data;
+mod determinism;
+mod doctor;
+mod help;
+mod inputs;
+mod interrupt;
+mod params;
+mod round_trip;
+mod segment;

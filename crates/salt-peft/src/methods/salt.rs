@@ -1,0 +1,281 @@
+//! SALT: scale and shift of the leading singular values, a low-rank update of the rest
+//! (arXiv 2503.16055, section 3).
+
+use burn::module::{Module, Param};
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Tensor};
+
+use crate::basis::{BasisBlock, constant, sum_of_products};
+use crate::config::{AdapterConfig, Init, Rank, Relu};
+use crate::error::PeftError;
+use crate::method::{LayerAdapter, LayerContext, LayerPlan, Method, Scope, Spectrum};
+use crate::random;
+use crate::registry::Adapter;
+use crate::select::first_match;
+use crate::weight::WeightShape;
+
+/// Share of k that the head takes by default, as in the authors' SAM 2 configuration.
+const DEFAULT_HEAD: Rank = Rank::Ratio(0.1);
+/// Inner dimension of the tail factors by default, the smaller of the paper's two settings.
+const DEFAULT_TAIL: usize = 4;
+/// Deviation of the factors under `init = "reference"`, from the authors' code.
+const REFERENCE_DEVIATION: f64 = 0.01;
+
+/// The method.
+#[derive(Debug)]
+pub struct Salt;
+
+impl Salt {
+    /// Head rank r and tail rank d at a layer; d is 0 where the head takes everything.
+    fn ranks(
+        config: &AdapterConfig,
+        shape: &WeightShape,
+        values: Option<&[f32]>,
+    ) -> Result<(Option<usize>, usize), PeftError> {
+        let pattern = first_match("rank_pattern", &config.rank_pattern, &shape.path)?;
+        let (setting, rank) = match pattern {
+            Some(rank) => ("rank_pattern", rank),
+            None => ("head_rank", config.head_rank.unwrap_or(DEFAULT_HEAD)),
+        };
+        let k = shape.k();
+        let tail = config.tail_rank.unwrap_or(DEFAULT_TAIL);
+        let above = |setting, rank| PeftError::RankAboveLimit {
+            setting,
+            path: shape.path.clone(),
+            rank,
+            limit: k,
+        };
+        let head = rank.resolve(k, values);
+        if let Some(head) = head.filter(|head| *head > k) {
+            return Err(above(setting, head));
+        }
+        if tail > k {
+            return Err(above("tail_rank", tail));
+        }
+        Ok((head, if head == Some(k) { 0 } else { tail }))
+    }
+}
+
+impl Method for Salt {
+    fn name(&self) -> &'static str {
+        "salt"
+    }
+
+    fn peft_type(&self) -> &'static str {
+        "SALT"
+    }
+
+    fn about(&self) -> &'static str {
+        "U blockdiag(relu(a*s + b), diag(s) + X Y) Vt: scale and shift of the leading singular \
+         values, low-rank update of the rest (arXiv 2503.16055)"
+    }
+
+    fn settings(&self) -> &'static [&'static str] {
+        &["targets", "head_rank", "tail_rank", "relu", "init", "lambda", "rank_pattern"]
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Targets
+    }
+
+    fn check(&self, config: &AdapterConfig) -> Result<(), PeftError> {
+        let lambda = config.lambda.unwrap_or(0.0);
+        if !lambda.is_finite() || lambda < 0.0 {
+            return Err(PeftError::InvalidSetting {
+                setting: "lambda",
+                value: lambda.to_string(),
+                expected: "a number of at least 0",
+            });
+        }
+        let no_head = config.head_rank == Some(Rank::Absolute(0)) && config.rank_pattern.is_empty();
+        if no_head && config.tail_rank == Some(0) {
+            return Err(PeftError::InvalidSetting {
+                setting: "tail_rank",
+                value: "0 with head_rank 0".into(),
+                expected: "a head, a tail, or both",
+            });
+        }
+        Ok(())
+    }
+
+    fn spectrum(&self, config: &AdapterConfig) -> Spectrum {
+        let by_energy = |rank: &Rank| matches!(rank, Rank::Energy(_));
+        if config.head_rank.iter().chain(config.rank_pattern.values()).any(by_energy) {
+            Spectrum::ForPlanning
+        } else {
+            Spectrum::ForAttaching
+        }
+    }
+
+    fn plan(
+        &self,
+        config: &AdapterConfig,
+        shape: &WeightShape,
+        values: Option<&[f32]>,
+    ) -> Result<LayerPlan, PeftError> {
+        let (head, tail) = Self::ranks(config, shape, values)?;
+        let Some(head) = head else {
+            return Ok(LayerPlan { rank: format!("?+{tail}"), trainable: 0 });
+        };
+        Ok(LayerPlan {
+            rank: format!("{head}+{tail}"),
+            trainable: 2 * head + 2 * tail * (shape.k() - head),
+        })
+    }
+
+    fn build(&self, layer: LayerContext<'_>) -> Result<Option<Adapter>, PeftError> {
+        let LayerContext { config, shape, svd, device } = layer;
+        let Some(svd) = svd else { return Ok(None) };
+        let (head, tail) = Self::ranks(config, shape, Some(&svd.values()))?;
+        let (head, k) = (head.unwrap_or(0), svd.k());
+        let relu = config.relu.unwrap_or_default();
+        let has_tail = tail > 0 && head < k;
+        let (x, y) = if has_tail { tail_factors(config, shape, k - head, tail) } else { Default::default() };
+        let matrix = |values: Vec<f32>, dims: [usize; 2]| {
+            has_tail.then(|| Param::from_tensor(constant(values, dims, device)))
+        };
+        Ok(Some(Adapter::from(SaltAdapter {
+            scale: (head > 0).then(|| vector(1.0, head, device)),
+            shift: (head > 0).then(|| vector(0.0, head, device)),
+            x: matrix(x, [k - head, tail]),
+            y: matrix(y, [tail, k - head]),
+            head: BasisBlock::new(svd, shape, 0, head, device),
+            tail: if has_tail { BasisBlock::new(svd, shape, head, k, device) } else { None },
+            tail_diagonal: (has_tail && relu == Relu::Full)
+                .then(|| diagonal(&svd.values()[head..], device)),
+            relu,
+            lambda: config.lambda.unwrap_or(0.0),
+            transposed: shape.is_transposed(),
+            probe: svd.probe(),
+        })))
+    }
+}
+
+/// A trained vector `[n]` of equal values.
+pub(super) fn vector(value: f32, n: usize, device: &Device) -> Param<Tensor<1>> {
+    Param::from_tensor(constant(vec![value; n], [n], device))
+}
+
+/// Starting values of X `[n, d]` and Y `[d, n]`.
+///
+/// X maps d coordinates to n, so its kaiming bound is `1 / sqrt(d)`.
+fn tail_factors(
+    config: &AdapterConfig,
+    shape: &WeightShape,
+    n: usize,
+    d: usize,
+) -> (Vec<f32>, Vec<f32>) {
+    let mut x_stream = random::stream(config.seed, &shape.path, "x");
+    match config.init.unwrap_or_default() {
+        Init::Zero => (random::kaiming_uniform(&mut x_stream, n * d, d), vec![0.0; n * d]),
+        Init::Reference => {
+            let mut y_stream = random::stream(config.seed, &shape.path, "y");
+            (
+                random::normal(&mut x_stream, n * d, REFERENCE_DEVIATION),
+                random::normal(&mut y_stream, n * d, REFERENCE_DEVIATION),
+            )
+        }
+    }
+}
+
+fn diagonal(values: &[f32], device: &Device) -> Tensor<2> {
+    let n = values.len();
+    let mut dense = vec![0.0; n * n];
+    for (index, value) in values.iter().enumerate() {
+        dense[index * (n + 1)] = *value;
+    }
+    constant(dense, [n, n], device)
+}
+
+/// SALT's factors at one layer.
+///
+/// `W' = U blockdiag(f(diag(scale*s_head + shift)), f(diag(s_tail) + X Y)) Vt`, computed as an
+/// update of `W`. With relu on the head or off it has rank at most r + d:
+///
+/// `W' = W + [U_head delta | U_tail X] [Vt_head ; Y Vt_tail]`, `delta = f(scale*s + shift) - s`.
+///
+/// With relu on the whole matrix the tail core `relu(diag(s_tail) + X Y) - diag(s_tail)` is dense.
+#[derive(Module, Debug)]
+pub struct SaltAdapter {
+    /// Multiplies the leading singular values, `[r]`, starts at 1.
+    pub scale: Option<Param<Tensor<1>>>,
+    /// Added to them, `[r]`, starts at 0.
+    pub shift: Option<Param<Tensor<1>>>,
+    /// Left tail factor `[k - r, d]`.
+    pub x: Option<Param<Tensor<2>>>,
+    /// Right tail factor `[d, k - r]`.
+    pub y: Option<Param<Tensor<2>>>,
+    head: Option<BasisBlock>,
+    tail: Option<BasisBlock>,
+    /// `diag(s_tail)`, only where relu sees it.
+    tail_diagonal: Option<Tensor<2>>,
+    #[module(skip)]
+    relu: Relu,
+    lambda: f64,
+    transposed: bool,
+    #[module(skip)]
+    probe: [f64; 4],
+}
+
+impl SaltAdapter {
+    /// `scale*s + shift` before relu, and s.
+    fn scaled_head(&self) -> Option<(Tensor<1>, Tensor<1>)> {
+        let (scale, shift) = (self.scale.as_ref()?, self.shift.as_ref()?);
+        let s = self.head.as_ref()?.s();
+        Some((scale.val() * s.clone() + shift.val(), s))
+    }
+
+    fn negated_head(&self) -> Option<(Tensor<2>, Tensor<2>)> {
+        let (scaled, s) = self.scaled_head()?;
+        let scaled = if self.relu == Relu::Off { scaled } else { relu(scaled) };
+        Some(self.head.as_ref()?.with_gain(s - scaled))
+    }
+
+    fn negated_tail(&self) -> Option<(Tensor<2>, Tensor<2>)> {
+        let (x, y) = (self.x.as_ref()?.val(), self.y.as_ref()?.val());
+        let tail = self.tail.as_ref()?;
+        Some(match &self.tail_diagonal {
+            None => tail.with_core(x.neg(), y, self.transposed),
+            Some(diagonal) => {
+                let core = diagonal.clone() - relu(diagonal.clone() + x.matmul(y));
+                tail.with_dense_core(core, self.transposed)
+            }
+        })
+    }
+}
+
+impl LayerAdapter for SaltAdapter {
+    fn negated_update(&self) -> Tensor<2> {
+        let pairs: Vec<_> = self.negated_head().into_iter().chain(self.negated_tail()).collect();
+        sum_of_products(pairs).expect("build makes a head, a tail, or both")
+    }
+
+    /// `lambda * (||scale*s + shift - s||_F + ||X Y||_F)` (method.md section 1, step 6).
+    fn penalty(&self) -> Option<Tensor<1>> {
+        if self.lambda == 0.0 {
+            return None;
+        }
+        let head = self.scaled_head().map(|(scaled, s)| norm(scaled - s));
+        let tail = self.x.as_ref().zip(self.y.as_ref()).map(|(x, y)| norm(x.val().matmul(y.val())));
+        head.into_iter().chain(tail).reduce(|a, b| a + b).map(|sum| sum * self.lambda)
+    }
+
+    fn basis_probe(&self) -> Option<[f64; 4]> {
+        Some(self.probe)
+    }
+
+    fn file_key(field: &str) -> String {
+        format!("salt_{field}")
+    }
+}
+
+/// The Frobenius norm with gradient 0, not NaN, at 0.
+///
+/// # Shapes
+/// - output: `[1]`
+fn norm<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
+    let squares = tensor.powi_scalar(2).sum();
+    let is_zero = squares.clone().lower_equal_elem(0.0);
+    // The root is taken of 1 where the sum is 0, and its result, with its gradient, is dropped.
+    squares.mask_fill(is_zero.clone(), 1.0).sqrt().mask_fill(is_zero, 0.0)
+}

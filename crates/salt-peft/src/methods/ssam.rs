@@ -1,0 +1,98 @@
+//! S-SAM: scale and shift of every singular value (arXiv 2408.06447; without relu it is SVF).
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+use burn::tensor::activation::relu;
+
+use super::salt::vector;
+use crate::basis::BasisBlock;
+use crate::config::AdapterConfig;
+use crate::error::PeftError;
+use crate::method::{LayerAdapter, LayerContext, LayerPlan, Method, Scope, Spectrum};
+use crate::registry::Adapter;
+use crate::weight::WeightShape;
+
+/// The method.
+#[derive(Debug)]
+pub struct Ssam;
+
+impl Method for Ssam {
+    fn name(&self) -> &'static str {
+        "ssam"
+    }
+
+    fn peft_type(&self) -> &'static str {
+        "SSAM"
+    }
+
+    fn about(&self) -> &'static str {
+        "U relu(diag(a*s + b)) Vt: scale and shift of all singular values (arXiv 2408.06447)"
+    }
+
+    fn settings(&self) -> &'static [&'static str] {
+        &["targets"]
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Targets
+    }
+
+    fn spectrum(&self, _config: &AdapterConfig) -> Spectrum {
+        Spectrum::ForAttaching
+    }
+
+    fn plan(
+        &self,
+        _config: &AdapterConfig,
+        shape: &WeightShape,
+        _values: Option<&[f32]>,
+    ) -> Result<LayerPlan, PeftError> {
+        Ok(LayerPlan { rank: shape.k().to_string(), trainable: 2 * shape.k() })
+    }
+
+    fn build(&self, layer: LayerContext<'_>) -> Result<Option<Adapter>, PeftError> {
+        let LayerContext { shape, svd, device, .. } = layer;
+        let Some(svd) = svd else { return Ok(None) };
+        let basis = BasisBlock::new(svd, shape, 0, svd.k(), device);
+        Ok(basis.map(|basis| {
+            Adapter::from(SsamAdapter {
+                scale: vector(1.0, svd.k(), device),
+                shift: vector(0.0, svd.k(), device),
+                basis,
+                probe: svd.probe(),
+            })
+        }))
+    }
+}
+
+/// S-SAM's factors at one layer.
+///
+/// `W' = U relu(diag(scale*s + shift)) Vt = W + U (relu(scale*s + shift) - s) Vt`, the second form
+/// being exact: nothing is lost by the decomposition.
+#[derive(Module, Debug)]
+pub struct SsamAdapter {
+    /// Multiplies the singular values, `[k]`, starts at 1.
+    pub scale: Param<Tensor<1>>,
+    /// Added to them, `[k]`, starts at 0.
+    pub shift: Param<Tensor<1>>,
+    basis: BasisBlock,
+    #[module(skip)]
+    probe: [f64; 4],
+}
+
+impl LayerAdapter for SsamAdapter {
+    fn negated_update(&self) -> Tensor<2> {
+        let s = self.basis.s();
+        let gain = s.clone() - relu(self.scale.val() * s + self.shift.val());
+        let (left, right) = self.basis.with_gain(gain);
+        left.matmul(right)
+    }
+
+    fn basis_probe(&self) -> Option<[f64; 4]> {
+        Some(self.probe)
+    }
+
+    fn file_key(field: &str) -> String {
+        format!("ssam_{field}")
+    }
+}

@@ -1,0 +1,141 @@
+//! The list of methods. A new one is one file in `methods/` and one line here; its recipe name, its
+//! files, its parameter counts and all conformance tests follow.
+
+use std::fmt;
+use std::str::FromStr;
+
+use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor, Reparameterization};
+use burn::tensor::{Device, Tensor};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::error::PeftError;
+use crate::inspect;
+use crate::method::{LayerAdapter, Method};
+use crate::methods::lora::LoraAdapter;
+use crate::methods::salt::SaltAdapter;
+use crate::methods::ssam::SsamAdapter;
+use crate::methods::{frozen, full, lora, norms, salt, ssam};
+use crate::nearest::nearest;
+use crate::weight::{WeightShape, add_update};
+
+registry! {
+    // the method => its factors at one weight, for methods that attach any
+    salt::Salt => SaltAdapter,
+    ssam::Ssam => SsamAdapter,
+    lora::Lora => LoraAdapter,
+    norms::Norms,
+    full::Full,
+    frozen::Frozen,
+}
+
+/// All registered methods, in the order of the list.
+pub fn methods() -> impl Iterator<Item = MethodId> {
+    METHODS.iter().map(|method| MethodId(*method))
+}
+
+impl Reparameterization for Adapter {
+    const NAME: &'static str = "adapter";
+
+    fn apply<const D: usize>(&self, base: Tensor<D>) -> Tensor<D> {
+        add_update(base, self.negated_update())
+    }
+}
+
+/// A registered method; written and parsed as its name.
+#[derive(Clone, Copy)]
+pub struct MethodId(&'static dyn Method);
+
+impl MethodId {
+    /// The method itself.
+    pub fn get(self) -> &'static dyn Method {
+        self.0
+    }
+
+    /// The method whose files carry this `peft_type`.
+    ///
+    /// # Errors
+    /// [`PeftError::UnknownMethod`].
+    pub fn from_peft_type(peft_type: &str) -> Result<Self, PeftError> {
+        methods()
+            .find(|method| method.get().peft_type() == peft_type)
+            .ok_or_else(|| unknown(peft_type, methods().map(|method| method.get().peft_type())))
+    }
+}
+
+impl FromStr for MethodId {
+    type Err = PeftError;
+
+    fn from_str(name: &str) -> Result<Self, PeftError> {
+        methods()
+            .find(|method| method.get().name() == name)
+            .ok_or_else(|| unknown(name, methods().map(|method| method.get().name())))
+    }
+}
+
+fn unknown(name: &str, known: impl Iterator<Item = &'static str>) -> PeftError {
+    let known: Vec<&str> = known.collect();
+    PeftError::UnknownMethod {
+        name: name.into(),
+        nearest: nearest(name, known.iter().copied(), 1),
+        known: known.join(", "),
+    }
+}
+
+impl PartialEq for MethodId {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.name() == other.0.name()
+    }
+}
+
+impl Eq for MethodId {}
+
+impl fmt::Display for MethodId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.name())
+    }
+}
+
+impl fmt::Debug for MethodId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.name())
+    }
+}
+
+impl Serialize for MethodId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for MethodId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        name.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_and_types_are_unique_and_parse_back() {
+        let names: BTreeSet<&str> = methods().map(|method| method.get().name()).collect();
+        let types: BTreeSet<&str> = methods().map(|method| method.get().peft_type()).collect();
+        assert_eq!((names.len(), types.len()), (METHODS.len(), METHODS.len()));
+        for method in methods() {
+            assert_eq!(method.get().name().parse::<MethodId>().expect("registered"), method);
+            let by_type = MethodId::from_peft_type(method.get().peft_type());
+            assert_eq!(by_type.expect("registered"), method);
+        }
+    }
+
+    #[test]
+    fn a_mistyped_name_gets_a_suggestion() {
+        let error = "slat".parse::<MethodId>().expect_err("mistyped").to_string();
+        assert!(error.contains("Did you mean `salt`"), "{error}");
+    }
+}

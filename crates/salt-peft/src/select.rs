@@ -1,0 +1,198 @@
+//! Which parameters a configuration means: targets, exceptions and extras.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fancy_regex::Regex;
+
+use crate::config::AdapterConfig;
+use crate::error::PeftError;
+use crate::inventory::FloatParam;
+use crate::method::Scope;
+use crate::nearest::nearest;
+use crate::weight::WeightShape;
+
+/// Names shown when nothing matches.
+const SUGGESTIONS: usize = 3;
+
+/// The parameters a configuration selects in a model.
+#[derive(Debug, Default)]
+pub(crate) struct Selection {
+    /// Weights to adapt, by parameter path.
+    pub(crate) targets: BTreeMap<String, WeightShape>,
+    /// Parameters to train whole, by path.
+    pub(crate) trained: BTreeSet<String>,
+}
+
+/// Selects, refusing whatever would silently do nothing.
+///
+/// # Errors
+/// [`PeftError::AlreadyAttached`], [`PeftError::NoMatch`], [`PeftError::UnsupportedTarget`],
+/// [`PeftError::InvalidPattern`] and those of [`AdapterConfig::check`].
+pub(crate) fn select(
+    config: &AdapterConfig,
+    params: &[FloatParam],
+) -> Result<Selection, PeftError> {
+    config.check()?;
+    if let Some(path) = params.iter().find_map(|param| param.adapts.clone()) {
+        return Err(PeftError::AlreadyAttached { path });
+    }
+    let trained = extras(config, params)?;
+    let targets = match config.method.get().scope() {
+        Scope::Targets => targets(config, params, &trained)?,
+        Scope::Extras | Scope::Everything => BTreeMap::new(),
+    };
+    for pattern in config.rank_pattern.keys() {
+        let regex = compile("rank_pattern", pattern)?;
+        if !targets.values().any(|shape| covers(&regex, &shape.path)) {
+            let names = targets.values().map(|shape| shape.path.as_str());
+            return Err(no_match("rank_pattern", pattern, names));
+        }
+    }
+    Ok(Selection { targets, trained })
+}
+
+/// The parameters trained whole. Like HF peft, they win over targets.
+fn extras(config: &AdapterConfig, params: &[FloatParam]) -> Result<BTreeSet<String>, PeftError> {
+    let method = config.method.get();
+    let mut trained = BTreeSet::new();
+    if method.scope() == Scope::Everything {
+        trained.extend(params.iter().filter(|p| p.trainable).map(|p| p.path.clone()));
+    }
+    let implied = method.extras().iter().copied();
+    for pattern in implied.chain(config.modules_to_save.iter().map(String::as_str)) {
+        let matches: Box<dyn Fn(&FloatParam) -> bool> = match pattern {
+            "norms" => Box::new(FloatParam::is_norm),
+            "pos_embed" => Box::new(|param| param.name() == "pos_embed"),
+            "prompt_token" => Box::new(|param| matches!(param.name(), "prompt_token" | "prompt_tokens")),
+            pattern => {
+                let regex = compile_subtree(pattern)?;
+                Box::new(move |param| regex.is_match(&param.path).unwrap_or(false))
+            }
+        };
+        let found: Vec<String> =
+            params.iter().filter(|param| matches(param)).map(|param| param.path.clone()).collect();
+        if found.is_empty() {
+            let names = params.iter().map(|param| param.path.as_str());
+            return Err(no_match("modules_to_save", pattern, names));
+        }
+        trained.extend(found);
+    }
+    Ok(trained)
+}
+
+fn targets(
+    config: &AdapterConfig,
+    params: &[FloatParam],
+    trained: &BTreeSet<String>,
+) -> Result<BTreeMap<String, WeightShape>, PeftError> {
+    let candidates: Vec<(&str, &FloatParam)> = params
+        .iter()
+        .filter(|param| !trained.contains(&param.path))
+        .filter_map(|param| Some((param.module_path()?, param)))
+        .collect();
+    let mut targets = BTreeMap::new();
+    for pattern in &config.targets {
+        let regex = compile("targets", pattern)?;
+        let mut found = false;
+        for (module, param) in &candidates {
+            if !covers(&regex, module) && !covers(&regex, &param.path) {
+                continue;
+            }
+            if !param.is_adaptable() {
+                return Err(PeftError::UnsupportedTarget {
+                    path: param.path.clone(),
+                    container: param.container.clone(),
+                    shape: param.dims.clone(),
+                });
+            }
+            found = true;
+            targets.insert(param.path.clone(), param.weight_shape());
+        }
+        if !found {
+            let names = candidates.iter().filter(|(_, p)| p.is_adaptable()).map(|(name, _)| *name);
+            return Err(no_match("targets", pattern, names));
+        }
+    }
+    Ok(targets)
+}
+
+/// The value of the first key, in alphabetical order, that covers the path.
+///
+/// # Errors
+/// [`PeftError::InvalidPattern`].
+pub(crate) fn first_match<T: Copy>(
+    setting: &'static str,
+    patterns: &BTreeMap<String, T>,
+    path: &str,
+) -> Result<Option<T>, PeftError> {
+    for (pattern, value) in patterns {
+        if covers(&compile(setting, pattern)?, path) {
+            return Ok(Some(*value));
+        }
+    }
+    Ok(None)
+}
+
+/// A pattern that must cover a path from a segment boundary to its end, as HF peft's
+/// `(.*\.)?(KEY)$`.
+fn compile(setting: &'static str, pattern: &str) -> Result<Regex, PeftError> {
+    build(setting, pattern, format!(r"^(?:.*\.)?(?:{pattern})$"))
+}
+
+/// The same, with everything below what it matches.
+fn compile_subtree(pattern: &str) -> Result<Regex, PeftError> {
+    build("modules_to_save", pattern, format!(r"^(?:.*\.)?(?:{pattern})(?:\..*)?$"))
+}
+
+fn build(setting: &'static str, pattern: &str, full: String) -> Result<Regex, PeftError> {
+    Regex::new(&full).map_err(|error| PeftError::InvalidPattern {
+        setting,
+        pattern: pattern.into(),
+        reason: error.to_string(),
+    })
+}
+
+fn covers(regex: &Regex, path: &str) -> bool {
+    // An error means the backtracking limit was hit: no match.
+    regex.is_match(path).unwrap_or(false)
+}
+
+fn no_match<'a>(
+    setting: &'static str,
+    pattern: &str,
+    names: impl Iterator<Item = &'a str>,
+) -> PeftError {
+    PeftError::NoMatch {
+        setting,
+        pattern: pattern.into(),
+        nearest: nearest(pattern, names, SUGGESTIONS),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(pattern: &str, path: &str, expected: bool) {
+        let regex = compile("targets", pattern).expect("valid");
+        assert_eq!(covers(&regex, path), expected, "{pattern} on {path}");
+    }
+
+    #[test]
+    fn patterns_cover_whole_segments_to_the_end() {
+        check(r"attn\.(qkv|proj)", "blocks.0.attn.qkv", true);
+        check(r"blocks\.\d+\.attn\.(qkv|proj)", "image_encoder.blocks.11.attn.proj", true);
+        check("qkv", "blocks.0.attn.qkv", true);
+        check("kv", "blocks.0.attn.qkv", false);
+        check("attn", "blocks.0.attn.qkv", false);
+        check("a|b", "x.b", true);
+        check(r"(?!lin2)\w+", "mlp.lin2", false);
+    }
+
+    #[test]
+    fn an_extra_takes_its_subtree() {
+        let regex = compile_subtree("mask_decoder").expect("valid");
+        assert!(covers(&regex, "sam.mask_decoder.iou_token.weight"));
+        assert!(!covers(&regex, "sam.mask_decoder2.iou_token.weight"));
+    }
+}

@@ -1,0 +1,8 @@
+//! The integration tests of `salt-peft`: laws of every method, parity with PyTorch and HF peft,
+//! properties over random shapes, and errors.
+
+mod errors;
+mod laws;
+mod nets;
+mod parity;
+mod properties;

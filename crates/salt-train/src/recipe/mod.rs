@@ -1,0 +1,409 @@
+//! A recipe: everything a run is a function of, as a TOML document.
+//!
+//! Read with [`Recipe::read`], which applies overrides, refuses unknown keys by their nearest
+//! known name and fills in every default; [`Recipe::to_toml`] gives the resolved document that
+//! is kept with the run, and reading that gives an equal recipe.
+
+mod adapter;
+mod document;
+mod sections;
+
+use std::path::Path;
+
+use salt_data::View;
+use salt_sam::SamConfig;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+pub use adapter::{AdapterSection, SCRATCH};
+pub use sections::{DataSection, ModelSection, TrainSection, ViewKind};
+
+use crate::error::TrainError;
+
+/// Factor between `lr` and the default `spectrum_lr`: scale and shift of singular values want a
+/// far larger rate than weights (Han et al. 2023, SVDiff, use 1000 times; ten is safe for all of
+/// the head at once).
+const SPECTRUM_LR_FACTOR: f64 = 10.0;
+
+/// `[model]`, `[adapter]`, `[data]`, `[train]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Which network, and what it starts from.
+    pub model: ModelSection,
+    /// What is trained.
+    pub adapter: AdapterSection,
+    /// Which cases, and how they are seen.
+    pub data: DataSection,
+    /// How it is trained.
+    #[serde(default)]
+    pub train: TrainSection,
+}
+
+/// How training, validation and test cases are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SplitRule {
+    /// As the data set's own split file says.
+    File,
+    /// Drawn anew with this seed.
+    Seed(u64),
+}
+
+impl Recipe {
+    /// Read a recipe file and apply `section.key=value` overrides.
+    ///
+    /// # Errors
+    /// Unreadable file, bad TOML, unknown keys, values that make no sense.
+    pub fn read(path: &Path, overrides: &[String]) -> Result<Self, TrainError> {
+        let text = std::fs::read_to_string(path).map_err(|e| TrainError::io(path, e))?;
+        Self::parse(&text, overrides)
+    }
+
+    /// [`Recipe::read`] on a text.
+    ///
+    /// # Errors
+    /// As [`Recipe::read`], but for the file.
+    pub fn parse(text: &str, overrides: &[String]) -> Result<Self, TrainError> {
+        let table = document::parse(text, overrides)?;
+        let mut recipe: Self = table.try_into().map_err(|e| document::explain(&e))?;
+        recipe.resolve()?;
+        Ok(recipe)
+    }
+
+    /// The resolved document.
+    ///
+    /// # Errors
+    /// [`TrainError::RecipeSyntax`] when a value has no TOML form.
+    pub fn to_toml(&self) -> Result<String, TrainError> {
+        toml::to_string(self).map_err(|e| TrainError::RecipeSyntax {
+            message: e.to_string(),
+        })
+    }
+
+    /// SHA-256 of the resolved document, in hexadecimal.
+    ///
+    /// # Errors
+    /// As [`Recipe::to_toml`].
+    pub fn sha256(&self) -> Result<String, TrainError> {
+        Ok(crate::base::hex(&Sha256::digest(self.to_toml()?)))
+    }
+
+    /// Sizes of the network without class tokens.
+    ///
+    /// # Errors
+    /// An unknown model name, or sizes that do not fit together.
+    pub fn sam_config(&self) -> Result<SamConfig, TrainError> {
+        let config = match &self.model.config {
+            Some(config) => config.clone(),
+            None => SamConfig::by_name(&self.model.name)?,
+        };
+        let config = match self.model.image_size {
+            Some(size) => config.with_image_size(size),
+            None => config,
+        };
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// How a case becomes network inputs.
+    pub fn view(&self) -> View {
+        let size = self.model.image_size.unwrap_or_default();
+        match self.data.view {
+            ViewKind::Resize => View::Resize { image_size: size },
+            ViewKind::Tiles => View::Tiles {
+                tile: size,
+                scale: self.data.scale,
+                overlap: self.data.overlap,
+            },
+        }
+    }
+
+    /// How the splits are made.
+    ///
+    /// # Errors
+    /// [`TrainError::RecipeValue`] for anything but `file` and `seed:N`.
+    pub fn split(&self) -> Result<SplitRule, TrainError> {
+        match self.data.split.as_str() {
+            "file" => Ok(SplitRule::File),
+            other => other
+                .strip_prefix("seed:")
+                .and_then(|n| n.parse().ok())
+                .map(SplitRule::Seed)
+                .ok_or_else(|| TrainError::value("data.split", "\"file\" or \"seed:N\"", other)),
+        }
+    }
+
+    /// Settings of the adapter with the seed that applies.
+    pub fn adapter_config(&self) -> salt_peft::AdapterConfig {
+        let mut config = self.adapter.config.clone();
+        if !self.adapter.own_seed {
+            config.seed = self.train.seed;
+        }
+        config
+    }
+
+    /// Fill in what was left out and refuse what makes no sense.
+    fn resolve(&mut self) -> Result<(), TrainError> {
+        self.adapter.config.check()?;
+        self.split()?;
+        let size = self.sam_config()?.image_size;
+        self.model.image_size = Some(size);
+        if self.data.view == ViewKind::Tiles && *self.data.tile.get_or_insert(size) != size {
+            let expected =
+                format!("model.image_size ({size} px), because a tile is one network input");
+            return Err(TrainError::value(
+                "data.tile",
+                expected,
+                self.data.tile.unwrap_or_default(),
+            ));
+        }
+        if self.adapter.config.method.to_string() == "frozen" {
+            self.train.epochs = 0;
+        }
+        let train = &mut self.train;
+        train
+            .spectrum_lr
+            .get_or_insert(train.lr * SPECTRUM_LR_FACTOR);
+        self.check_ranges()
+    }
+
+    fn check_ranges(&self) -> Result<(), TrainError> {
+        let (t, d) = (&self.train, &self.data);
+        let share = 0.0..=1.0;
+        let positive = f64::MIN_POSITIVE..=f64::MAX;
+        let any = 0.0..=f64::MAX;
+        let numbers = [
+            (
+                "data.scale",
+                d.scale,
+                &(1.0 / 64.0..=64.0),
+                "a factor from 1/64 to 64",
+            ),
+            (
+                "data.overlap",
+                d.overlap,
+                &(0.0..=0.9),
+                "a share from 0 to 0.9",
+            ),
+            (
+                "data.validation",
+                d.validation,
+                &(0.0..=0.9),
+                "a share from 0 to 0.9",
+            ),
+            (
+                "data.nsd_tolerance_px",
+                d.nsd_tolerance_px,
+                &any,
+                "a distance of at least 0",
+            ),
+            ("train.lr", t.lr, &positive, "a positive rate"),
+            (
+                "train.spectrum_lr",
+                t.spectrum_lr.unwrap_or(t.lr),
+                &positive,
+                "a positive rate",
+            ),
+            ("train.weight_decay", t.weight_decay, &any, "at least 0"),
+            ("train.warmup", t.warmup, &share, "a share from 0 to 1"),
+            ("train.lr_floor", t.lr_floor, &share, "a share from 0 to 1"),
+            (
+                "train.grad_clip",
+                t.grad_clip,
+                &any,
+                "a norm of at least 0 (0 does not clip)",
+            ),
+            (
+                "train.loss.focal_alpha",
+                t.loss.focal_alpha,
+                &share,
+                "a weight from 0 to 1",
+            ),
+            (
+                "train.loss.focal_gamma",
+                t.loss.focal_gamma,
+                &any,
+                "at least 0",
+            ),
+            (
+                "train.loss.focal_weight",
+                t.loss.focal_weight,
+                &any,
+                "at least 0",
+            ),
+            (
+                "train.loss.dice_weight",
+                t.loss.dice_weight,
+                &any,
+                "at least 0",
+            ),
+            (
+                "train.loss.dice_smooth",
+                t.loss.dice_smooth,
+                &positive,
+                "a positive number of pixels",
+            ),
+        ];
+        for (key, value, range, expected) in numbers {
+            // A NaN is in no range.
+            if !range.contains(&value) {
+                return Err(TrainError::value(key, expected, value));
+            }
+        }
+        let counts = [
+            ("train.batch_size", t.batch_size as u64),
+            ("train.workers", t.workers as u64),
+            ("train.validate_every", t.validate_every),
+            ("train.eval_batch", t.eval_batch as u64),
+        ];
+        match counts.into_iter().find(|(_, n)| *n == 0) {
+            Some((key, _)) => Err(TrainError::value(key, "at least 1", 0)),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r"
+[model]
+name = 'sam_nano'
+[adapter]
+method = 'salt'
+targets = ['blocks\.\d+\.attn\.(qkv|proj)']
+head_rank = 0.5
+modules_to_save = ['norms']
+[data]
+path = 'data/vessels'
+view = 'tiles'
+[train]
+epochs = 3
+seed = 7
+";
+
+    fn read(overrides: &[&str]) -> Result<Recipe, TrainError> {
+        let overrides: Vec<String> = overrides.iter().map(|s| (*s).to_owned()).collect();
+        Recipe::parse(TEXT, &overrides)
+    }
+
+    #[test]
+    fn the_resolved_document_reads_back_as_the_same_recipe() {
+        for overrides in [
+            &[][..],
+            &["adapter.seed=3"],
+            &["data.view=resize", "train.loss.focal_gamma=2.0"],
+        ] {
+            let recipe = read(overrides).unwrap();
+            let document = recipe.to_toml().unwrap();
+            let again = Recipe::parse(&document, &[]).unwrap();
+            assert_eq!(again, recipe);
+            assert_eq!(again.sha256().unwrap(), recipe.sha256().unwrap());
+            assert!(
+                document.contains("spectrum_lr") && document.contains("image_size = 128"),
+                "{document}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_adapter_is_seeded_by_the_run_unless_it_has_its_own_seed() {
+        assert_eq!(read(&[]).unwrap().adapter_config().seed, 7);
+        assert_eq!(read(&["train.seed=8"]).unwrap().adapter_config().seed, 8);
+        assert_eq!(read(&["adapter.seed=3"]).unwrap().adapter_config().seed, 3);
+    }
+
+    #[test]
+    fn augmentation_that_is_left_out_stays_standard() {
+        let augment = read(&["train.augment.rotate_deg=0"]).unwrap().train.augment;
+        assert_eq!(
+            augment,
+            salt_data::Augment {
+                rotate_deg: 0.0,
+                ..salt_data::Augment::standard()
+            }
+        );
+    }
+
+    #[test]
+    fn scratch_keeps_its_name_and_trains_everything() {
+        let text = TEXT.replace("method = 'salt'", "method = 'scratch'");
+        let text = text.lines().filter(|l| {
+            !l.starts_with("targets") && !l.starts_with("head") && !l.starts_with("modules")
+        });
+        let recipe = Recipe::parse(&text.collect::<Vec<_>>().join("\n"), &[]).unwrap();
+        assert_eq!(recipe.adapter.method(), "scratch");
+        assert_eq!(recipe.adapter_config().method.to_string(), "full");
+        assert!(recipe.to_toml().unwrap().contains("method = \"scratch\""));
+    }
+
+    fn check_error(overrides: &[&str], words: &[&str]) {
+        let error = read(overrides).unwrap_err().to_string();
+        for word in words {
+            assert!(
+                error.contains(word),
+                "{overrides:?}: {error:?} lacks {word:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn unknown_keys_name_their_section_and_the_nearest_known_key() {
+        check_error(
+            &["train.epoch=3"],
+            &["`train.epoch`", "did you mean `epochs`?"],
+        );
+        check_error(
+            &["model.wieghts=a"],
+            &["`model.wieghts`", "did you mean `weights`?"],
+        );
+        check_error(
+            &["adapter.head_rnk=1"],
+            &["`adapter.head_rnk`", "did you mean `head_rank`?"],
+        );
+        check_error(
+            &["train.loss.gamma=1"],
+            &["`train.loss.gamma`", "`focal_gamma`?"],
+        );
+        check_error(
+            &["train.augment.hflp=1"],
+            &["`train.augment.hflp`", "`hflip`?"],
+        );
+        check_error(
+            &["training.epochs=3"],
+            &["`training`", "did you mean `train`?"],
+        );
+        check_error(
+            &["data.zzz=3"],
+            &["unknown key `data.zzz` in the recipe; known here: path, split"],
+        );
+    }
+
+    #[test]
+    fn values_that_make_no_sense_are_refused_by_key() {
+        check_error(&["data.split=random"], &["data.split", "seed:N", "random"]);
+        check_error(&["data.tile=64"], &["data.tile", "128", "64"]);
+        check_error(&["train.lr=0"], &["train.lr", "positive"]);
+        check_error(&["train.lr=nan"], &["train.lr", "positive", "NaN"]);
+        check_error(&["train.batch_size=0"], &["train.batch_size", "at least 1"]);
+        check_error(&["train.epochs=many"], &["invalid type", "epochs"]);
+        check_error(&["train.decay=linear"], &["linear", "cosine"]);
+        check_error(&["model.name=sam_giant"], &["sam_giant", "sam_nano"]);
+        check_error(&["model.image_size=100"], &["image_size", "100"]);
+        check_error(&["adapter.method=slat"], &["slat", "salt"]);
+        check_error(&["adapter.rank=3"], &["rank", "salt"]);
+        let error = Recipe::parse("[model\n", &[]).unwrap_err().to_string();
+        assert!(error.contains("line 1"), "{error}");
+        let error = Recipe::parse("[model]\nname = 'sam_nano'\n", &[])
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("adapter"), "{error}");
+    }
+
+    #[test]
+    fn frozen_trains_no_epoch() {
+        let text = "[model]\nname='sam_nano'\n[adapter]\nmethod='frozen'\n[data]\npath='d'\n[train]\nepochs=9\n";
+        assert_eq!(Recipe::parse(text, &[]).unwrap().train.epochs, 0);
+    }
+}

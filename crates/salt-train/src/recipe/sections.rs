@@ -1,0 +1,176 @@
+//! The sections `[model]`, `[data]` and `[train]` with their defaults.
+
+use std::path::PathBuf;
+
+use salt_data::Augment;
+use salt_sam::SamConfig;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use toml::Table;
+
+use crate::loss::LossConfig;
+use crate::schedule::Decay;
+
+/// `[model]`: which network, and what it starts from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelSection {
+    /// Registered name: `sam_nano`, `sam_vit_b`, `sam_vit_l`, `sam_vit_h`.
+    pub name: String,
+    /// A checkpoint file (`.pth` or `.safetensors`), or `embedded` for the base of `sam_nano`
+    /// that comes with the program.
+    #[serde(default = "embedded")]
+    pub weights: String,
+    /// Side of the square network input, in pixels; the model's own when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_size: Option<usize>,
+    /// Named prompt token of the base that every new class token starts from. Left out: `thin`
+    /// where the base has it, zero otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_init: Option<String>,
+    /// Sizes of a network that has no registered name; `name` is then only a label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<SamConfig>,
+}
+
+/// How a case becomes network inputs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ViewKind {
+    /// The whole image, longest side scaled to the input, padded.
+    #[default]
+    Resize,
+    /// Windows of the input's size cut from the image at `scale`.
+    Tiles,
+}
+
+/// `[data]`: which cases, and how they are seen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataSection {
+    /// Folder of the data set, relative to where the program runs.
+    pub path: PathBuf,
+    /// `file`: as the data set's own split file says; `seed:N`: the same numbers of training,
+    /// validation and test cases, drawn anew.
+    #[serde(default = "file")]
+    pub split: String,
+    /// How a case becomes network inputs.
+    #[serde(default)]
+    pub view: ViewKind,
+    /// Side of a tile in pixels of the scaled image; equals `model.image_size`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tile: Option<usize>,
+    /// Scale of the image under the tiles: 1 native, 0.5 half resolution.
+    #[serde(default = "native")]
+    pub scale: f64,
+    /// Share of a tile that neighbours have in common when a whole image is segmented.
+    #[serde(default = "quarter")]
+    pub overlap: f64,
+    /// Share of the training cases set aside for validation when the data set has none.
+    #[serde(default = "fifth")]
+    pub validation: f64,
+    /// Distance in pixels up to which a surface counts as found (`nsd`).
+    #[serde(default = "nsd_tolerance_px")]
+    pub nsd_tolerance_px: f64,
+}
+
+/// `[train]`: how it is trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainSection {
+    /// Passes over the samples; 0 evaluates the model as attached.
+    pub epochs: u64,
+    /// Samples of an epoch; 0 takes every case once (resize) or as many tiles as cover the
+    /// training images once.
+    pub samples_per_epoch: usize,
+    /// Samples of an optimiser step.
+    pub batch_size: usize,
+    /// Learning rate (AdamW).
+    pub lr: f64,
+    /// Learning rate of scale and shift of singular values; 10 times `lr` when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spectrum_lr: Option<f64>,
+    /// Decoupled weight decay of matrices.
+    pub weight_decay: f64,
+    /// Share of all steps in which the rate rises.
+    pub warmup: f64,
+    /// `cosine` or `constant`.
+    pub decay: Decay,
+    /// Share of the rate left at the end of the cosine.
+    pub lr_floor: f64,
+    /// Largest global gradient norm; 0 does not clip.
+    pub grad_clip: f64,
+    /// Seed of everything random: factors, validation split, order, augmentation.
+    pub seed: u64,
+    /// Threads that load and augment.
+    pub workers: usize,
+    /// Validate after every so many epochs, and after the last.
+    pub validate_every: u64,
+    /// Stop after so many validations without improvement; 0 never stops early.
+    pub patience: u64,
+    /// Inputs segmented at once in validation and test.
+    pub eval_batch: usize,
+    /// Test cases drawn into `overlays/`.
+    pub overlays: usize,
+    /// Loss weights.
+    pub loss: LossConfig,
+    /// Augmentation of training samples; what the table leaves out stays at
+    /// [`Augment::standard`].
+    #[serde(deserialize_with = "over_standard")]
+    pub augment: Augment,
+}
+
+impl Default for TrainSection {
+    fn default() -> Self {
+        Self {
+            epochs: 50,
+            samples_per_epoch: 0,
+            batch_size: 8,
+            lr: 1e-4,
+            spectrum_lr: None,
+            weight_decay: 1e-2,
+            warmup: 0.05,
+            decay: Decay::Cosine,
+            lr_floor: 0.0,
+            grad_clip: 1.0,
+            seed: 0,
+            workers: 1,
+            validate_every: 1,
+            patience: 0,
+            eval_batch: 8,
+            overlays: 4,
+            loss: LossConfig::default(),
+            augment: Augment::standard(),
+        }
+    }
+}
+
+fn embedded() -> String {
+    "embedded".to_owned()
+}
+
+fn file() -> String {
+    "file".to_owned()
+}
+
+fn native() -> f64 {
+    1.0
+}
+
+fn quarter() -> f64 {
+    0.25
+}
+
+fn fifth() -> f64 {
+    0.2
+}
+
+fn nsd_tolerance_px() -> f64 {
+    2.0
+}
+
+fn over_standard<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Augment, D::Error> {
+    let mut table = Table::try_from(Augment::standard()).map_err(D::Error::custom)?;
+    table.extend(Table::deserialize(deserializer)?);
+    Augment::deserialize(table).map_err(|e| D::Error::custom(e.message()))
+}

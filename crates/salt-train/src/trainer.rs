@@ -1,0 +1,275 @@
+//! The training loop: epochs of batches, validation, the best epoch, checkpoints.
+//!
+//! Everything the loop does is a function of its [`Checkpoint`] and the recipe: batches are
+//! addressed by (epoch, index), the rate by the step, and the optimiser's moments by path. So a
+//! run that was stopped and resumed writes the bytes of one that was not.
+
+use std::time::Instant;
+
+use burn::module::Module as _;
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor, TensorData};
+use salt_data::{Batch, LoadedCase, TrainLoader, View};
+use salt_sam::{Sam, upscale_masks};
+use serde_json::json;
+
+use crate::checkpoint::{Checkpoint, Progress, TensorMap};
+use crate::curves;
+use crate::epoch_table::{self, EpochRow};
+use crate::error::TrainError;
+use crate::evaluate::quick_scores;
+use crate::loss::Targets;
+use crate::observer::{Event, Session};
+use crate::optimizer::{Optimizer, clip_scale, global_norm};
+use crate::recipe::TrainSection;
+use crate::run_dir::{RunDir, write_atomic};
+use crate::schedule::Schedule;
+use crate::segment::Segmenter;
+
+/// What the loop is given.
+pub(crate) struct TrainerParts {
+    /// Model with its adapter, on the autodiff device.
+    pub model: Sam,
+    pub optimizer: Optimizer,
+    pub schedule: Schedule,
+    pub config: TrainSection,
+    pub loader: TrainLoader,
+    pub steps_per_epoch: u64,
+    pub val: Vec<LoadedCase>,
+    pub view: View,
+    /// Autodiff device.
+    pub device: Device,
+}
+
+/// The loop's state.
+pub(crate) struct Trainer {
+    parts: TrainerParts,
+    progress: Progress,
+    best: TensorMap,
+    step_ms: Vec<f64>,
+}
+
+/// How the loop ended.
+pub(crate) enum Ended {
+    /// All epochs done or patience lost; the model holds the best epoch's parameters.
+    Finished(Box<Trained>),
+    /// Stopped on request; the checkpoint is written.
+    Interrupted(Progress),
+}
+
+/// A trained model.
+pub(crate) struct Trained {
+    pub model: Sam,
+    pub progress: Progress,
+    pub step_ms: Vec<f64>,
+}
+
+/// One optimiser step.
+struct StepOutcome {
+    loss: f64,
+    grad_norm: f64,
+    lr: f64,
+}
+
+impl Trainer {
+    /// A loop at its beginning.
+    pub(crate) fn new(parts: TrainerParts, progress: Progress) -> Self {
+        Self {
+            parts,
+            progress,
+            best: TensorMap::new(),
+            step_ms: Vec::new(),
+        }
+    }
+
+    /// Continue where `checkpoint` stands.
+    pub(crate) fn restore(mut self, checkpoint: Checkpoint) -> Result<Self, TrainError> {
+        checkpoint.progress.origin.check(&self.progress.origin)?;
+        self.parts.model = salt_peft::load_trainable_state(self.parts.model, checkpoint.model)?;
+        self.parts
+            .optimizer
+            .load_state(checkpoint.optimizer, &self.parts.device)?;
+        self.best = checkpoint.best;
+        self.progress = checkpoint.progress;
+        Ok(self)
+    }
+
+    /// Run to the end, or until the session is interrupted.
+    pub(crate) fn run(
+        mut self,
+        run: &RunDir,
+        session: &mut Session<'_>,
+    ) -> Result<Ended, TrainError> {
+        while self.progress.epoch < self.parts.config.epochs && !self.out_of_patience() {
+            let started = Instant::now();
+            let completed = self.epoch(session)?;
+            if completed {
+                self.close_epoch(run, session)?;
+            }
+            self.progress.train_s += started.elapsed().as_secs_f64();
+            self.checkpoint()?.save(&run.last_checkpoint())?;
+            if !completed || session.interrupt.is_set() {
+                return Ok(Ended::Interrupted(self.progress));
+            }
+        }
+        let mut model = self.parts.model;
+        if !self.best.is_empty() {
+            model = salt_peft::load_trainable_state(model, self.best)?;
+        }
+        Ok(Ended::Finished(Box::new(Trained {
+            model,
+            progress: self.progress,
+            step_ms: self.step_ms,
+        })))
+    }
+
+    /// The batches of the epoch that runs now, from where it stands. False when interrupted.
+    fn epoch(&mut self, session: &mut Session<'_>) -> Result<bool, TrainError> {
+        let (epoch, first) = (self.progress.epoch, self.progress.batch as usize);
+        let batches = self.parts.loader.batches(epoch, first);
+        for batch in batches {
+            let started = Instant::now();
+            let outcome = self.step(batch)?;
+            let step_ms = started.elapsed().as_secs_f64() * 1e3;
+            self.step_ms.push(step_ms);
+            self.progress.batch += 1;
+            self.progress.step += 1;
+            self.progress.loss_sum += outcome.loss;
+            self.progress.norm_sum += outcome.grad_norm;
+            session.event(Event::Step {
+                epoch: epoch + 1,
+                epochs: self.parts.config.epochs,
+                step: self.progress.step,
+                steps: self.parts.schedule.total_steps,
+                loss: outcome.loss,
+                lr: outcome.lr,
+                step_ms,
+            });
+            if session.interrupt.is_set() {
+                break;
+            }
+        }
+        Ok(self.progress.batch >= self.parts.steps_per_epoch)
+    }
+
+    fn step(&mut self, batch: Batch) -> Result<StepOutcome, TrainError> {
+        let TrainerParts {
+            model,
+            config,
+            device,
+            schedule,
+            ..
+        } = &self.parts;
+        let plain = device.clone().without_autodiff();
+        let pixels = TensorData::new(
+            batch.pixels_bchw,
+            [batch.size, 3, batch.height, batch.width],
+        );
+        // Pixels need no gradient: off the tape, what comes before the first trained parameter
+        // is not recorded.
+        let embedding = model.encode_image(Tensor::from_data(pixels, &plain));
+        let masks = model.segment_classes(embedding).low_res_masks;
+        let logits = upscale_masks(masks, [batch.height, batch.width]);
+        let size = [batch.size, batch.height, batch.width];
+        let targets = Targets::new(&batch.labels_bhw, size, model.n_classes(), &plain);
+        let mut loss = config.loss.forward(logits, &targets);
+        if let Some(penalty) = salt_peft::penalty(model) {
+            loss = loss + penalty;
+        }
+        let value = f64::from(loss.clone().into_scalar::<f32>());
+        let not_finite = |what, value| TrainError::NonFinite {
+            what,
+            value,
+            epoch: self.progress.epoch + 1,
+            batch: self.progress.batch as usize + 1,
+            ids: batch.ids.clone(),
+        };
+        if !value.is_finite() {
+            return Err(not_finite("loss", value));
+        }
+        let gradients = GradientsParams::from_grads(loss.backward(), model);
+        let grad_norm = global_norm(model, &gradients);
+        if !grad_norm.is_finite() {
+            return Err(not_finite("gradient norm", grad_norm));
+        }
+        let limit = (config.grad_clip > 0.0).then_some(config.grad_clip);
+        let factor = schedule.factor(self.progress.step);
+        let lr = factor * config.lr;
+        let model = self.parts.model.clone();
+        self.parts.model =
+            self.parts
+                .optimizer
+                .step(model, gradients, clip_scale(grad_norm, limit), factor);
+        Ok(StepOutcome {
+            loss: value,
+            grad_norm,
+            lr,
+        })
+    }
+
+    /// Validate when it is time, write the epoch's row and make ready for the next.
+    fn close_epoch(&mut self, run: &RunDir, session: &mut Session<'_>) -> Result<(), TrainError> {
+        let p = &mut self.progress;
+        let config = &self.parts.config;
+        let batches = p.batch.max(1) as f64;
+        p.epoch += 1;
+        let due = p.epoch.is_multiple_of(config.validate_every) || p.epoch == config.epochs;
+        let [val_dice, val_iou] = if due {
+            let model = salt_peft::merge(self.parts.model.valid())?;
+            let segmenter = Segmenter::new(
+                model,
+                self.parts.view,
+                config.eval_batch,
+                &self.parts.device,
+            );
+            quick_scores(&segmenter, &self.parts.val, self.parts.model.n_classes())?
+        } else {
+            [None; 2]
+        };
+        // No defined Dice (every validation mask empty and nothing predicted) counts as 0.
+        let score = val_dice.unwrap_or(0.0);
+        let best = due && (p.best_epoch == 0 || score > p.best_score);
+        if best {
+            p.best_epoch = p.epoch;
+            p.best_score = score;
+            self.best = salt_peft::trainable_state(&self.parts.model)?;
+        }
+        let row = EpochRow {
+            epoch: p.epoch,
+            step: p.step,
+            lr: self.parts.schedule.factor(p.step.saturating_sub(1)) * config.lr,
+            train_loss: p.loss_sum / batches,
+            grad_norm: p.norm_sum / batches,
+            val_dice,
+            val_iou,
+            best,
+        };
+        p.rows.push(row);
+        (p.batch, p.loss_sum, p.norm_sum) = (0, 0.0, 0.0);
+        write_atomic(&run.metrics(), &epoch_table::to_csv(&p.rows)?)?;
+        write_atomic(&run.curves(), curves::render(&p.rows).as_bytes())?;
+        run.append_log(&json!({"event": "epoch", "row": row, "train_s": p.train_s}))?;
+        session.event(Event::Epoch(&row));
+        Ok(())
+    }
+
+    /// Whether as many validations as the patience allows brought no improvement.
+    fn out_of_patience(&self) -> bool {
+        let patience = self.parts.config.patience;
+        let since = self.progress.rows.iter().rev().take_while(|row| !row.best);
+        let config = &self.parts.config;
+        let validated = since
+            .filter(|row| row.epoch.is_multiple_of(config.validate_every))
+            .count();
+        patience > 0 && validated as u64 >= patience
+    }
+
+    fn checkpoint(&self) -> Result<Checkpoint, TrainError> {
+        Ok(Checkpoint {
+            progress: self.progress.clone(),
+            model: salt_peft::trainable_state(&self.parts.model)?,
+            best: self.best.clone(),
+            optimizer: self.parts.optimizer.state(),
+        })
+    }
+}

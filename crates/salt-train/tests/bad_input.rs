@@ -1,0 +1,123 @@
+//! Bad input: a typed error with a way out, never a panic, and no half-made run directory.
+
+use salt_train::{Interrupt, Session, Silent, TrainError};
+
+use crate::support::{inputs, machine, recipe, train};
+
+fn check(overrides: &[&str], words: &[&str]) {
+    let tmp = tempfile::tempdir().unwrap();
+    let run = tmp.path().join("run");
+    let error = recipe("salt", overrides)
+        .and_then(|recipe| train(&recipe, &run))
+        .unwrap_err()
+        .to_string();
+    for word in words {
+        assert!(
+            error.contains(word),
+            "{overrides:?}: {error:?} lacks {word:?}"
+        );
+    }
+    assert!(!run.exists(), "{overrides:?} left a directory behind");
+}
+
+#[test]
+fn inputs_that_are_not_there() {
+    check(&["data.path=nowhere"], &["nowhere"]);
+    check(
+        &["model.weights=none.safetensors"],
+        &["none.safetensors", "embedded", "salt weights list"],
+    );
+}
+
+#[test]
+fn weights_of_another_model() {
+    check(&["model.config.embed_dim=32"], &["shape", "model.name"]);
+    check(&["model.config.depth=3"], &["image_encoder.blocks.2"]);
+    check(&["model.token_init=tube"], &["tube", "thin"]);
+}
+
+#[test]
+fn targets_and_ranks() {
+    check(&["adapter.targets=['attn\\.qvk']"], &["qvk", "attn.qkv"]);
+    check(&["adapter.head_rank=400"], &["400", "16"]);
+    check(&["adapter.modules_to_save=['nroms']"], &["nroms"]);
+}
+
+#[test]
+fn splits_without_cases() {
+    let tmp = tempfile::tempdir().unwrap();
+    for (missing, word) in [("train", "train"), ("test", "test score")] {
+        let data = tmp.path().join(missing);
+        copy_without(&inputs().data(), &data, missing);
+        let path = format!("data.path={}", data.display());
+        check(&[&path], &[missing, word]);
+    }
+    let no_val = tmp.path().join("val");
+    copy_without(&inputs().data(), &no_val, "val");
+    let path = format!("data.path={}", no_val.display());
+    check(&[&path, "data.validation=0"], &["val", "data.validation"]);
+}
+
+/// Copy a data set but for the rows of one split.
+fn copy_without(from: &std::path::Path, to: &std::path::Path, split: &str) {
+    for folder in ["images", "masks"] {
+        std::fs::create_dir_all(to.join(folder)).unwrap();
+        for entry in from.join(folder).read_dir().unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), to.join(folder).join(entry.file_name())).unwrap();
+        }
+    }
+    let table = std::fs::read_to_string(from.join("data_split.csv")).unwrap();
+    let kept: Vec<&str> = table
+        .lines()
+        .filter(|line| !line.ends_with(&format!(",{split}")))
+        .collect();
+    std::fs::write(to.join("data_split.csv"), kept.join("\n")).unwrap();
+}
+
+#[test]
+fn a_run_directory_is_used_once() {
+    let tmp = tempfile::tempdir().unwrap();
+    let run = tmp.path().join("run");
+    let recipe = recipe("frozen", &[]).unwrap();
+    train(&recipe, &run).unwrap();
+    assert!(matches!(
+        train(&recipe, &run),
+        Err(TrainError::RunExists { .. })
+    ));
+}
+
+#[test]
+fn a_loss_that_explodes_names_the_batch() {
+    let tmp = tempfile::tempdir().unwrap();
+    let recipe = recipe(
+        "full",
+        &[
+            "train.lr=1e30",
+            "train.warmup=0",
+            "train.grad_clip=0",
+            "train.epochs=3",
+        ],
+    )
+    .unwrap();
+    let error = train(&recipe, &tmp.path().join("run")).unwrap_err();
+    let text = error.to_string();
+    assert!(
+        matches!(&error, TrainError::NonFinite { ids, .. } if !ids.is_empty()),
+        "{text}"
+    );
+    assert!(text.contains("train.lr"), "{text}");
+}
+
+#[test]
+fn directories_that_hold_no_run() {
+    let tmp = tempfile::tempdir().unwrap();
+    let mut silent = Silent;
+    let mut session = Session::new(&mut silent, Interrupt::new());
+    let resumed = salt_train::resume(tmp.path(), &machine(), &mut session);
+    assert!(matches!(resumed, Err(TrainError::NotARun { .. })));
+    std::fs::write(tmp.path().join("recipe.toml"), crate::support::text("salt")).unwrap();
+    let evaluated =
+        salt_train::evaluate_run(tmp.path(), salt_data::Split::Test, &machine(), &mut session);
+    assert!(matches!(evaluated, Err(TrainError::Unfinished { .. })));
+}

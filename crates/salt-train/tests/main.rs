@@ -1,0 +1,8 @@
+//! Runs of a scaled-down network on generated vessels, end to end.
+
+mod bad_input;
+mod determinism;
+mod methods;
+mod resume;
+mod support;
+mod use_a_run;

@@ -1,0 +1,105 @@
+//! A run that was stopped and resumed writes the bytes of one that was not.
+
+use salt_train::{Interrupt, Outcome, Session, Silent, TrainError};
+
+use crate::support::{StopAfter, finished, machine, recipe, stable_files, train};
+
+fn stop(method: &str, overrides: &[&str], step: u64, out: &std::path::Path) -> (u64, u64) {
+    let interrupt = Interrupt::new();
+    let mut observer = StopAfter {
+        step,
+        interrupt: interrupt.clone(),
+    };
+    let recipe = recipe(method, overrides).unwrap();
+    match salt_train::train(
+        &recipe,
+        out,
+        &machine(),
+        &mut Session::new(&mut observer, interrupt),
+    )
+    .unwrap()
+    {
+        Outcome::Interrupted { epoch, step } => (epoch, step),
+        Outcome::Finished(_) => panic!("was not stopped"),
+    }
+}
+
+fn resume(out: &std::path::Path) -> Result<salt_train::RunResult, TrainError> {
+    finished(salt_train::resume(
+        out,
+        &machine(),
+        &mut Session::new(&mut Silent, Interrupt::new()),
+    ))
+}
+
+fn check(method: &str, overrides: &[&str], step: u64, epochs_done: u64) {
+    let tmp = tempfile::tempdir().unwrap();
+    let (straight, resumed) = (tmp.path().join("straight"), tmp.path().join("resumed"));
+    train(&recipe(method, overrides).unwrap(), &straight).unwrap();
+    assert_eq!(stop(method, overrides, step, &resumed), (epochs_done, step));
+    assert!(!resumed.join("result.json").exists());
+    resume(&resumed).unwrap();
+    assert_eq!(
+        stable_files(&straight),
+        stable_files(&resumed),
+        "{method} stopped after step {step}"
+    );
+}
+
+#[test]
+fn in_the_middle_of_an_epoch() {
+    check("salt", &[], 1, 0);
+    check("lora", &["train.validate_every=2"], 3, 1);
+}
+
+#[test]
+fn at_the_edge_of_an_epoch_and_at_the_very_end() {
+    check("full", &["train.grad_clip=0.1"], 2, 1);
+    check("scratch", &[], 4, 2);
+}
+
+#[test]
+fn a_finished_run_gives_its_result_again() {
+    let tmp = tempfile::tempdir().unwrap();
+    let run = tmp.path().join("run");
+    let result = train(&recipe("norms", &["train.epochs=1"]).unwrap(), &run).unwrap();
+    let before = stable_files(&run);
+    assert_eq!(resume(&run).unwrap().test, result.test);
+    assert_eq!(before, stable_files(&run));
+}
+
+#[test]
+fn a_run_without_a_checkpoint_begins_again() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (straight, killed) = (tmp.path().join("straight"), tmp.path().join("killed"));
+    train(&recipe("norms", &[]).unwrap(), &straight).unwrap();
+    stop("norms", &[], 1, &killed);
+    std::fs::remove_file(killed.join("checkpoints/last.safetensors")).unwrap();
+    resume(&killed).unwrap();
+    assert_eq!(stable_files(&straight), stable_files(&killed));
+}
+
+#[test]
+fn a_changed_recipe_or_a_damaged_checkpoint_is_refused() {
+    let tmp = tempfile::tempdir().unwrap();
+    let run = tmp.path().join("run");
+    stop("norms", &[], 1, &run);
+    let checkpoint = run.join("checkpoints/last.safetensors");
+    let bytes = std::fs::read(&checkpoint).unwrap();
+    std::fs::write(&checkpoint, &bytes[..bytes.len() / 2]).unwrap();
+    assert!(matches!(resume(&run), Err(TrainError::Checkpoint { .. })));
+    std::fs::write(&checkpoint, &bytes).unwrap();
+    let text = std::fs::read_to_string(run.join("recipe.toml")).unwrap();
+    std::fs::write(
+        run.join("recipe.toml"),
+        text.replace("lr = 0.01", "lr = 0.02"),
+    )
+    .unwrap();
+    assert!(matches!(
+        resume(&run),
+        Err(TrainError::Changed {
+            what: "the recipe",
+            ..
+        })
+    ));
+}

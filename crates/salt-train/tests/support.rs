@@ -1,0 +1,167 @@
+//! A tiny base, a tiny data set, and recipes over them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use burn::tensor::Device;
+use salt_sam::SamConfig;
+use salt_sam::weights::{SaveOptions, TOKEN_NAMES, save};
+use salt_train::scratch::redraw;
+use salt_train::{
+    Event, Interrupt, Machine, Observer, Outcome, Recipe, RunResult, Session, Silent, TrainError,
+};
+
+/// Inputs that all tests share; the folder lives as long as the process.
+pub struct Inputs {
+    root: tempfile::TempDir,
+}
+
+/// Sizes of a network that trains in milliseconds.
+pub fn tiny() -> SamConfig {
+    SamConfig {
+        image_size: 32,
+        patch_size: 8,
+        embed_dim: 16,
+        depth: 2,
+        num_heads: 2,
+        mlp_ratio: 2,
+        window_size: 2,
+        global_attn_indexes: vec![1],
+        out_chans: 16,
+        decoder_depth: 1,
+        decoder_heads: 2,
+        decoder_mlp_dim: 16,
+        iou_head_hidden: 8,
+        mask_in_chans: 4,
+        n_prompt_tokens: 2,
+    }
+}
+
+pub fn inputs() -> &'static Inputs {
+    static INPUTS: OnceLock<Inputs> = OnceLock::new();
+    INPUTS.get_or_init(|| {
+        let root = tempfile::tempdir().unwrap();
+        let device = Device::default();
+        let sam = redraw(tiny().init(&device).unwrap(), 42);
+        let metadata = BTreeMap::from([(TOKEN_NAMES.to_owned(), "object,thin".to_owned())]);
+        save(
+            &sam,
+            &root.path().join("base.safetensors"),
+            &SaveOptions {
+                metadata,
+                ..SaveOptions::default()
+            },
+        )
+        .unwrap();
+        salt_data::synth::vessels::write_dataset(&root.path().join("vessels"), 6, 48, 1).unwrap();
+        Inputs { root }
+    })
+}
+
+impl Inputs {
+    pub fn data(&self) -> PathBuf {
+        self.root.path().join("vessels")
+    }
+
+    pub fn weights(&self) -> PathBuf {
+        self.root.path().join("base.safetensors")
+    }
+}
+
+/// The `[adapter]` table of a method, sized for the tiny network.
+pub fn adapter(method: &str) -> &'static str {
+    match method {
+        "salt" => {
+            "method = 'salt'\ntargets = ['attn\\.(qkv|proj)']\nhead_rank = 0.5\ntail_rank = 2\nmodules_to_save = ['norms', 'prompt_token']"
+        }
+        "ssam" => "method = 'ssam'\ntargets = ['attn\\.qkv']\nmodules_to_save = ['prompt_token']",
+        "lora" => {
+            "method = 'lora'\ntargets = ['attn\\.(qkv|proj)']\nrank = 2\nmodules_to_save = ['prompt_token']"
+        }
+        "norms" => "method = 'norms'\nmodules_to_save = ['prompt_token']",
+        "full" => "method = 'full'",
+        "scratch" => "method = 'scratch'",
+        "frozen" => "method = 'frozen'",
+        other => panic!("no settings for {other}"),
+    }
+}
+
+/// A recipe of 2 epochs of 2 batches, as text.
+pub fn text(method: &str) -> String {
+    let inputs = inputs();
+    let config = toml::to_string(&tiny()).unwrap();
+    format!(
+        "[model]\nname = 'tiny'\nweights = '{}'\n[model.config]\n{config}\n[adapter]\n{}\n\
+         [data]\npath = '{}'\nview = 'tiles'\nvalidation = 0.3\n\
+         [train]\nepochs = 2\nbatch_size = 3\nsamples_per_epoch = 6\nlr = 1e-2\nseed = 5\noverlays = 1\n",
+        inputs.weights().display(),
+        adapter(method),
+        inputs.data().display(),
+    )
+}
+
+pub fn recipe(method: &str, overrides: &[&str]) -> Result<Recipe, TrainError> {
+    let overrides: Vec<String> = overrides.iter().map(|s| (*s).to_owned()).collect();
+    Recipe::parse(&text(method), &overrides)
+}
+
+pub fn machine() -> Machine {
+    Machine {
+        device: Device::default(),
+        name: "test".into(),
+        commit: None,
+    }
+}
+
+pub fn train(recipe: &Recipe, out: &Path) -> Result<RunResult, TrainError> {
+    finished(salt_train::train(
+        recipe,
+        out,
+        &machine(),
+        &mut Session::new(&mut Silent, Interrupt::new()),
+    ))
+}
+
+pub fn finished(outcome: Result<Outcome, TrainError>) -> Result<RunResult, TrainError> {
+    match outcome? {
+        Outcome::Finished(result) => Ok(*result),
+        Outcome::Interrupted { epoch, step } => panic!("interrupted at epoch {epoch}, step {step}"),
+    }
+}
+
+/// Stops the run after a number of steps.
+pub struct StopAfter {
+    pub step: u64,
+    pub interrupt: Interrupt,
+}
+
+impl Observer for StopAfter {
+    fn event(&mut self, event: Event<'_>) {
+        if let Event::Step { step, .. } = event
+            && step == self.step
+        {
+            self.interrupt.stop();
+        }
+    }
+}
+
+/// The files of a run that must not depend on anything but the recipe.
+pub fn stable_files(run: &Path) -> BTreeMap<&'static str, Vec<u8>> {
+    [
+        "recipe.toml",
+        "metrics.csv",
+        "cases.csv",
+        "adapter/adapter_model.safetensors",
+        "adapter/adapter_config.json",
+        "curves.svg",
+    ]
+    .into_iter()
+    .map(|name| {
+        (
+            name,
+            std::fs::read(run.join(name)).unwrap_or_else(|e| panic!("{name}: {e}")),
+        )
+    })
+    .collect()
+}

@@ -1,0 +1,194 @@
+//! The rows of the benchmark: what each method's recipe says about adapter and training.
+//!
+//! A new method is one line in [`METHODS`]; `--methods`, the presets' checks and the order of the
+//! tables follow from it.
+
+/// A row of the benchmark.
+#[derive(Debug)]
+pub(crate) struct Method {
+    /// Row name: what `--methods` takes and the tables show.
+    pub(crate) name: &'static str,
+    /// The recipe's `[adapter]` section.
+    pub(crate) adapter: &'static str,
+    /// Keys of `[train]` in which the method differs from the preset.
+    pub(crate) train: &'static str,
+}
+
+/// Every method, in the order of the tables: from nothing trained to everything.
+pub(crate) const METHODS: &[Method] = &[
+    Method {
+        name: "frozen",
+        adapter: r#"method = "frozen""#,
+        train: "epochs = 0",
+    },
+    Method {
+        name: "norms",
+        adapter: NORMS,
+        train: "",
+    },
+    Method {
+        name: "ssam",
+        adapter: SSAM,
+        train: "",
+    },
+    Method {
+        name: "lora",
+        adapter: LORA,
+        train: "",
+    },
+    Method {
+        name: "salt",
+        adapter: SALT,
+        train: "",
+    },
+    Method {
+        name: "full",
+        adapter: r#"method = "full""#,
+        train: FULL_TRAIN,
+    },
+    Method {
+        name: "scratch",
+        adapter: r#"method = "scratch""#,
+        train: FULL_TRAIN,
+    },
+    Method {
+        name: "paper-ssam",
+        adapter: PAPER_SSAM,
+        train: "",
+    },
+    Method {
+        name: "paper-lora-4",
+        adapter: PAPER_LORA_4,
+        train: "",
+    },
+    Method {
+        name: "paper-lora-256",
+        adapter: PAPER_LORA_256,
+        train: "",
+    },
+    Method {
+        name: "paper-salt-4",
+        adapter: PAPER_SALT_4,
+        train: "",
+    },
+    Method {
+        name: "paper-salt-256",
+        adapter: PAPER_SALT_256,
+        train: "",
+    },
+];
+
+/// The method of that name.
+pub(crate) fn by_name(name: &str) -> Option<&'static Method> {
+    METHODS.iter().find(|method| method.name == name)
+}
+
+/// Place of a method in the tables; methods of other programs come last.
+pub(crate) fn order(name: &str) -> usize {
+    METHODS
+        .iter()
+        .position(|method| method.name == name)
+        .unwrap_or(METHODS.len())
+}
+
+/// All parameters move, so each by less.
+const FULL_TRAIN: &str = "lr = 5e-4";
+
+/// The ablation that belongs in every comparison: all that the adapters train beside themselves.
+const NORMS: &str = r#"
+method = "norms"
+modules_to_save = ["pos_embed", "prompt_token"]
+"#;
+
+const SSAM: &str = r#"
+method = "ssam"
+targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]']
+modules_to_save = ["norms", "pos_embed", "prompt_token"]
+"#;
+
+const LORA: &str = r#"
+method = "lora"
+targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]']
+rank = 8
+alpha = 8
+modules_to_save = ["norms", "pos_embed", "prompt_token"]
+"#;
+
+/// Half the spectrum and an inner dimension of 8 suit the small base.
+const SALT: &str = r#"
+method = "salt"
+targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]']
+head_rank = 0.5
+tail_rank = 8
+modules_to_save = ["norms", "pos_embed", "prompt_token"]
+"#;
+
+// The settings of the paper (arXiv 2503.16055, tables 1 and 2) for the ViT-B encoder: attention,
+// MLP and neck are adapted; SALT's head holds 760, 50 and 250 singular values there.
+
+const PAPER_SSAM: &str = r#"
+method = "ssam"
+targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]', 'image_encoder\.neck\.[02]']
+modules_to_save = ["norms", "pos_embed", "prompt_token"]
+"#;
+
+const PAPER_LORA_4: &str = r#"
+method = "lora"
+targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]', 'image_encoder\.neck\.[02]']
+rank = 4
+modules_to_save = ["norms", "pos_embed", "prompt_token"]
+"#;
+
+const PAPER_LORA_256: &str = r#"
+method = "lora"
+targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]', 'image_encoder\.neck\.[02]']
+rank = 256
+modules_to_save = ["norms", "pos_embed", "prompt_token"]
+"#;
+
+const PAPER_SALT_4: &str = r#"
+method = "salt"
+targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]', 'image_encoder\.neck\.[02]']
+head_rank = 760
+tail_rank = 4
+rank_pattern = { 'mlp\.lin[12]' = 50, 'neck\.[02]' = 250 }
+modules_to_save = ["norms", "pos_embed", "prompt_token"]
+"#;
+
+const PAPER_SALT_256: &str = r#"
+method = "salt"
+targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]', 'image_encoder\.neck\.[02]']
+head_rank = 760
+tail_rank = 256
+rank_pattern = { 'mlp\.lin[12]' = 50, 'neck\.[02]' = 250 }
+modules_to_save = ["norms", "pos_embed", "prompt_token"]
+"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_fit_a_folder_name() {
+        for (index, method) in METHODS.iter().enumerate() {
+            assert_eq!(order(method.name), index);
+            let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            assert!(method.name.chars().all(fits), "{}", method.name);
+        }
+        assert_eq!(order("of another program"), METHODS.len());
+    }
+
+    #[test]
+    fn every_section_is_toml_and_names_its_method() {
+        for method in METHODS {
+            let adapter: toml::Table = method.adapter.parse().unwrap();
+            let named = adapter["method"].as_str().unwrap();
+            assert!(
+                method.name.split('-').any(|part| part == named),
+                "{}",
+                method.name
+            );
+            method.train.parse::<toml::Table>().unwrap();
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! `cargo xtask ci`: everything a change has to pass, cheapest first, the tests last.
+//!
+//! Two builds in all: one that is only checked (clippy, with every backend there is, CUDA
+//! included) and one that runs (tests, with the backends that run without a GPU).
+
+use crate::test::{self, TestDevice};
+use crate::tidy;
+use crate::workspace::{cargo, step};
+
+/// Backends that have to compile.
+const CHECKED: [TestDevice; 5] = [
+    TestDevice::Flex,
+    TestDevice::Ndarray,
+    TestDevice::Wgpu,
+    TestDevice::Vulkan,
+    TestDevice::Cuda,
+];
+
+/// Run the command.
+pub(crate) fn run() -> anyhow::Result<()> {
+    tidy::run()?;
+    step(cargo().args(["fmt", "--all", "--check"]))?;
+    let mut clippy = cargo();
+    clippy.arg("clippy").args(test::build_arguments(&CHECKED));
+    step(clippy.args(["--all-targets", "--", "-D", "warnings"]))?;
+    let mut examples = cargo();
+    examples
+        .args(["test", "--doc"])
+        .args(test::build_arguments(&test::ALL));
+    test::environment(&mut examples, TestDevice::Flex)?;
+    step(&mut examples)?;
+    test::suite(&test::ALL, None)
+}

@@ -1,0 +1,227 @@
+//! `cargo xtask test`: the whole suite on the first device, and whatever computes again on the
+//! others.
+//!
+//! Backends are features, and additive: one build holds all that were asked for, and the variable
+//! `BURN_DEVICE` chooses for each run. So Burn is compiled once, not once per backend.
+
+use std::process::Command;
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+
+use crate::software_vulkan;
+use crate::workspace::{cargo, has_cargo_subcommand, step};
+
+/// Crates whose tests compute with tensors; the others give the same answer on every device.
+const TENSOR_CRATES: [&str; 4] = ["salt-peft", "salt-sam", "salt-train", "salt-cli"];
+
+/// The stand-in, which nothing but a CUDA build links.
+const CUDA_ONLY: &str = "cubecl-llvm";
+
+/// Run the tests on several devices
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  cargo xtask test\n  cargo xtask test --all-backends\n  \
+                        cargo xtask test --devices cuda -- salt-train"
+)]
+pub(crate) struct Args {
+    /// Devices, separated by commas; wgpu, vulkan and cuda need such hardware
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "flex,ndarray"
+    )]
+    devices: Vec<TestDevice>,
+    /// flex, ndarray, and wgpu on Mesa's software Vulkan, which needs no GPU
+    #[arg(long, conflicts_with = "devices")]
+    all_backends: bool,
+    /// Only tests whose name contains this
+    #[arg(last = true)]
+    filter: Option<String>,
+}
+
+/// A device of a test run, named as `BURN_DEVICE` names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TestDevice {
+    /// CPU.
+    Flex,
+    /// CPU, the older backend.
+    Ndarray,
+    /// A GPU through wgpu.
+    Wgpu,
+    /// A GPU through Vulkan.
+    Vulkan,
+    /// An NVIDIA GPU.
+    Cuda,
+    /// wgpu on the CPU, through Mesa's software Vulkan.
+    SoftwareVulkan,
+}
+
+/// What continuous integration runs on.
+pub(crate) const ALL: [TestDevice; 3] = [
+    TestDevice::Flex,
+    TestDevice::Ndarray,
+    TestDevice::SoftwareVulkan,
+];
+
+impl TestDevice {
+    /// What `BURN_DEVICE` calls it, which is also the feature of salt-cli that brings it.
+    fn feature(self) -> &'static str {
+        match self {
+            Self::Flex => "flex",
+            Self::Ndarray => "ndarray",
+            Self::Wgpu | Self::SoftwareVulkan => "wgpu",
+            Self::Vulkan => "vulkan",
+            Self::Cuda => "cuda",
+        }
+    }
+
+    fn is_gpu(self) -> bool {
+        !matches!(self, Self::Flex | Self::Ndarray)
+    }
+}
+
+/// The runner that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Runner {
+    /// cargo-nextest: a process per test, and all failures at the end.
+    Nextest,
+    /// What comes with cargo.
+    Cargo,
+}
+
+/// Run the command.
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let devices = if args.all_backends {
+        &ALL[..]
+    } else {
+        &args.devices
+    };
+    suite(devices, args.filter.as_deref())
+}
+
+/// The suite on the first device, and the tensor crates on the others.
+pub(crate) fn suite(devices: &[TestDevice], filter: Option<&str>) -> anyhow::Result<()> {
+    let runner = if has_cargo_subcommand("nextest") {
+        Runner::Nextest
+    } else {
+        Runner::Cargo
+    };
+    for (index, device) in devices.iter().enumerate() {
+        let mut command = cargo();
+        command.args(arguments(runner, devices, *device, index == 0, filter));
+        environment(&mut command, *device)?;
+        step(&mut command).with_context(|| format!("tests on {}", device.feature()))?;
+    }
+    Ok(())
+}
+
+/// Send a command's tests to a device.
+pub(crate) fn environment(command: &mut Command, device: TestDevice) -> anyhow::Result<()> {
+    command.env("BURN_DEVICE", device.feature());
+    if device == TestDevice::SoftwareVulkan {
+        command.envs(software_vulkan::environment()?);
+    }
+    Ok(())
+}
+
+/// Which packages and features a build of these devices has. The same words in every command, so
+/// that all of them use one build.
+pub(crate) fn build_arguments(devices: &[TestDevice]) -> Vec<String> {
+    let mut words = vec!["--workspace".to_owned()];
+    // A build without cubecl has no use for it, and would build cubecl for it.
+    if !devices.iter().any(|device| device.is_gpu()) {
+        words.extend(["--exclude".to_owned(), CUDA_ONLY.to_owned()]);
+    }
+    let mut features: Vec<_> = devices
+        .iter()
+        .map(|device| format!("salt-cli/{}", device.feature()))
+        .collect();
+    features.sort();
+    features.dedup();
+    words.extend(["--features".to_owned(), features.join(",")]);
+    words
+}
+
+fn arguments(
+    runner: Runner,
+    devices: &[TestDevice],
+    device: TestDevice,
+    first: bool,
+    filter: Option<&str>,
+) -> Vec<String> {
+    let mut words: Vec<String> = match runner {
+        Runner::Nextest => vec!["nextest".into(), "run".into(), "--no-fail-fast".into()],
+        Runner::Cargo => vec!["test".into(), "--no-fail-fast".into()],
+    };
+    words.extend(build_arguments(devices));
+    if runner == Runner::Nextest && !first {
+        // By filter and not by package: other packages would be another build.
+        let packages = TENSOR_CRATES.map(|name| format!("package({name})"));
+        words.extend(["-E".into(), packages.join(" | ")]);
+    }
+    if runner == Runner::Nextest && device.is_gpu() {
+        // One device, and drivers that crash when many processes set it up at once.
+        words.push("--test-threads=1".into());
+    }
+    words.extend(filter.map(str::to_owned));
+    if runner == Runner::Cargo && device.is_gpu() {
+        words.extend(["--".into(), "--test-threads=1".into()]);
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(runner: Runner, devices: &[TestDevice], at: usize) -> String {
+        arguments(runner, devices, devices[at], at == 0, None).join(" ")
+    }
+
+    #[test]
+    fn every_device_of_a_run_has_the_same_build() {
+        let build = build_arguments(&ALL).join(" ");
+        assert!(
+            build.contains("salt-cli/flex,salt-cli/ndarray,salt-cli/wgpu"),
+            "{build}"
+        );
+        for runner in [Runner::Nextest, Runner::Cargo] {
+            for at in 0..ALL.len() {
+                assert!(words(runner, &ALL, at).contains(&build));
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_device_runs_everything_and_the_others_what_computes() {
+        assert!(!words(Runner::Nextest, &ALL, 0).contains("-E"));
+        assert!(words(Runner::Nextest, &ALL, 1).contains("package(salt-peft) | "));
+    }
+
+    #[test]
+    fn a_gpu_is_used_by_one_test_at_a_time() {
+        for runner in [Runner::Nextest, Runner::Cargo] {
+            assert!(!words(runner, &ALL, 1).contains("--test-threads"));
+            assert!(words(runner, &ALL, 2).contains("--test-threads=1"));
+        }
+    }
+
+    #[test]
+    fn builds_without_a_gpu_leave_its_crates_out() {
+        let cpu = build_arguments(&[TestDevice::Flex, TestDevice::Ndarray]).join(" ");
+        assert!(cpu.contains("--exclude cubecl-llvm"), "{cpu}");
+        assert!(!build_arguments(&ALL).contains(&"--exclude".to_owned()));
+    }
+
+    #[test]
+    fn the_tensor_crates_exist() {
+        for name in TENSOR_CRATES {
+            assert!(
+                crate::workspace::root().join("crates").join(name).is_dir(),
+                "{name}"
+            );
+        }
+    }
+}
