@@ -2,10 +2,6 @@
 
 use std::process::Command;
 
-#[expect(
-    clippy::print_stdout,
-    reason = "cargo reads a build script's standard output"
-)]
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     // Outside of a checkout there is no commit, and the program says so.

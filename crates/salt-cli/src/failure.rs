@@ -109,11 +109,13 @@ impl Failure {
     }
 }
 
-/// A path that is not there, or is a file where a folder should be, was typed wrong.
+/// A path that is not there, or is a file where a folder should be, or is taken, was typed wrong.
 pub(crate) fn kind_of_io(error: &io::Error) -> Kind {
     use io::ErrorKind as E;
     match error.kind() {
-        E::NotFound | E::NotADirectory | E::IsADirectory | E::InvalidData => Kind::Use,
+        E::NotFound | E::NotADirectory | E::IsADirectory | E::AlreadyExists | E::InvalidData => {
+            Kind::Use
+        }
         _ => Kind::Job,
     }
 }
@@ -124,6 +126,7 @@ pub(crate) fn hint_of_io(error: &io::Error) -> &'static str {
         E::NotFound => "check the path; it is relative to the folder you are in",
         E::NotADirectory => "give a folder",
         E::IsADirectory => "give a file",
+        E::AlreadyExists => "the name is taken by something else: choose another",
         E::PermissionDenied => "check the permissions of the file and its folder",
         E::InvalidData => "the file should be UTF-8 text",
         E::StorageFull => "free some space on this disk",

@@ -1,6 +1,7 @@
 //! Image and mask folders to verified, split, augmented batches; generated images.
 
 mod augment;
+mod batches;
 mod canvas;
 mod dataset;
 mod decode_image;
@@ -19,6 +20,7 @@ pub mod verify;
 mod view;
 
 pub use augment::Augment;
+pub use batches::{Batch, Batches};
 pub use canvas::Canvas;
 pub use dataset::{Case, Dataset, LoadedCase, Split};
 pub use decode_image::read_image;
@@ -26,7 +28,7 @@ pub use decode_mask::MaskSource;
 pub use encode::{write_image, write_mask};
 pub use error::DataError;
 pub use label_rule::{JPEG_FLOOR, LabelRule, MAX_CLASSES};
-pub use loader::{Batch, Batches, LoaderConfig, TrainLoader};
+pub use loader::{LoaderConfig, TrainLoader};
 pub use pixels::{IGNORE_LABEL, ImageRgb, LabelMap, PAD_RGB};
 pub use resize::{fit_longest_side, resize_image, resize_labels};
 pub use view::{Placement, View, Window, inference_inputs};

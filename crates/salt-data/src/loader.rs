@@ -1,17 +1,14 @@
 //! Training batches, made ahead of time by worker threads and handed over in order.
 //!
 //! Sample `i` of an epoch is a pure function of `(seed, epoch, i)`: number of workers, machine load and
-//! the point of resumption do not enter. Worker `k` of `W` makes the batches `k, k + W, ...` and puts
-//! them into a bounded channel of its own; the consumer takes from the channels in turn, so the order
-//! needs no sorting and the memory no bound of its own.
+//! the point of resumption do not enter.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::JoinHandle;
 
 use rayon::prelude::*;
 
 use crate::augment::Augment;
+use crate::batches::{Batch, Batches};
 use crate::dataset::LoadedCase;
 use crate::draw_rng::DrawRng;
 use crate::error::DataError;
@@ -53,23 +50,6 @@ impl Default for LoaderConfig {
     }
 }
 
-/// Inputs and labels of one training step.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Batch {
-    /// Number of samples; the last batch of an epoch may be smaller than the others.
-    pub size: usize,
-    /// Rows.
-    pub height: usize,
-    /// Columns.
-    pub width: usize,
-    /// `[size, 3, height, width]`, RGB in 0 to 255.
-    pub pixels_bchw: Vec<f32>,
-    /// `[size, height, width]`, classes, 255 where there is no truth.
-    pub labels_bhw: Vec<u8>,
-    /// Ids of the cases.
-    pub ids: Vec<String>,
-}
-
 /// A case brought to the view's scale, which random sampling then reads from.
 #[derive(Debug)]
 struct Source {
@@ -79,11 +59,12 @@ struct Source {
     mean: f64,
 }
 
+/// Everything that making a batch needs.
 #[derive(Debug)]
-struct Shop {
+pub(crate) struct Shop {
     cases: Arc<Vec<LoadedCase>>,
     sources: Vec<Source>,
-    config: LoaderConfig,
+    pub(crate) config: LoaderConfig,
 }
 
 /// Makes the batches of any epoch, from any batch on.
@@ -142,121 +123,12 @@ impl TrainLoader {
     /// The batches of `epoch` from `first_batch` on, in order; workers run while this is held and end
     /// when it is dropped.
     pub fn batches(&self, epoch: u64, first_batch: usize) -> Batches {
-        let end = self.batches_per_epoch();
-        let shop = Arc::clone(&self.shop);
-        let order = Arc::new(shop.order(epoch));
-        let left = end.saturating_sub(first_batch);
-        let count = shop.config.workers.min(left);
-        let ahead = shop.config.prefetch.div_ceil(count.max(1)).max(1);
-        let mut workers = Vec::with_capacity(count);
-        for k in 0..count {
-            // Of the batches made ahead one is in the worker's hands, the others in the channel.
-            let (sender, receiver) = sync_channel(ahead - 1);
-            let (shop, order) = (Arc::clone(&shop), Arc::clone(&order));
-            let mine = (first_batch + k..end).step_by(count);
-            let work = move || deliver(&shop, &order, epoch, mine, &sender);
-            match std::thread::Builder::new()
-                .name(format!("salt-loader-{k}"))
-                .spawn(work)
-            {
-                Ok(handle) => workers.push(Worker {
-                    receiver,
-                    handle: Some(handle),
-                }),
-                // No thread to be had: the consumer makes the batches itself, which is only slower.
-                Err(_) => {
-                    workers.clear();
-                    break;
-                }
-            }
-        }
-        Batches {
-            shop,
-            order,
+        Batches::open(
+            Arc::clone(&self.shop),
             epoch,
-            next: first_batch,
-            first: first_batch,
-            end,
-            workers,
-        }
-    }
-}
-
-fn deliver(
-    shop: &Shop,
-    order: &[usize],
-    epoch: u64,
-    mine: impl Iterator<Item = usize>,
-    sender: &SyncSender<Batch>,
-) {
-    for index in mine {
-        if sender.send(shop.batch(order, epoch, index)).is_err() {
-            // The consumer has gone.
-            return;
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Worker {
-    receiver: Receiver<Batch>,
-    handle: Option<JoinHandle<()>>,
-}
-
-/// An epoch's batches in order. See [`TrainLoader::batches`].
-#[derive(Debug)]
-pub struct Batches {
-    shop: Arc<Shop>,
-    order: Arc<Vec<usize>>,
-    epoch: u64,
-    next: usize,
-    first: usize,
-    end: usize,
-    workers: Vec<Worker>,
-}
-
-impl Iterator for Batches {
-    type Item = Batch;
-
-    fn next(&mut self) -> Option<Batch> {
-        if self.next >= self.end {
-            return None;
-        }
-        let index = self.next;
-        self.next += 1;
-        if self.workers.is_empty() {
-            return Some(self.shop.batch(&self.order, self.epoch, index));
-        }
-        let turn = (index - self.first) % self.workers.len();
-        let worker = &mut self.workers[turn];
-        match worker.receiver.recv() {
-            Ok(batch) => Some(batch),
-            Err(_) => {
-                // A worker ends early only by a panic; an epoch must not end quietly because of it.
-                if let Some(Err(panic)) = worker.handle.take().map(JoinHandle::join) {
-                    std::panic::resume_unwind(panic);
-                }
-                None
-            }
-        }
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.end.saturating_sub(self.next);
-        (left, Some(left))
-    }
-}
-
-impl Drop for Batches {
-    fn drop(&mut self) {
-        for Worker { receiver, handle } in self.workers.drain(..) {
-            // Closing the channel wakes a worker that waits to deliver.
-            drop(receiver);
-            if let Some(handle) = handle {
-                // A panic has been, or is being, reported elsewhere; dropping must not start another.
-                let _ = handle.join();
-            }
-        }
+            first_batch,
+            self.batches_per_epoch(),
+        )
     }
 }
 
@@ -291,7 +163,7 @@ const ORDER_STREAM: u64 = 1 << 63;
 
 impl Shop {
     /// The case of every sample of an epoch: each round is a fresh shuffle of all cases.
-    fn order(&self, epoch: u64) -> Vec<usize> {
+    pub(crate) fn order(&self, epoch: u64) -> Vec<usize> {
         let mut rng = DrawRng::new(self.config.seed, ORDER_STREAM | epoch);
         let mut order = Vec::with_capacity(self.config.samples_per_epoch + self.cases.len());
         while order.len() < self.config.samples_per_epoch {
@@ -303,7 +175,8 @@ impl Shop {
         order
     }
 
-    fn batch(&self, order: &[usize], epoch: u64, index: usize) -> Batch {
+    /// Batch `index` of an epoch.
+    pub(crate) fn batch(&self, order: &[usize], epoch: u64, index: usize) -> Batch {
         let side = self.config.view.input_size();
         let first = index * self.config.batch_size;
         let chosen = &order[first..(first + self.config.batch_size).min(order.len())];
@@ -358,8 +231,9 @@ impl Shop {
 mod tests {
     use std::sync::Arc;
 
-    use super::{Batch, LoaderConfig, TrainLoader};
+    use super::{LoaderConfig, TrainLoader};
     use crate::augment::Augment;
+    use crate::batches::Batch;
     use crate::dataset::LoadedCase;
     use crate::error::DataError;
     use crate::pixels::{ImageRgb, LabelMap};
@@ -433,6 +307,14 @@ mod tests {
         }
         assert_eq!(counts.len(), 5);
         assert!(counts.values().all(|n| (4..=5).contains(n)), "{counts:?}");
+    }
+
+    #[test]
+    fn an_epoch_may_move_to_another_thread() {
+        let loader = TrainLoader::new(cases(2), config(1)).expect("valid");
+        let batches = loader.batches(0, 0);
+        let count = std::thread::spawn(move || batches.count()).join();
+        assert_eq!(count.ok(), Some(6));
     }
 
     #[test]

@@ -3,8 +3,9 @@
 //! Images use a triangle filter whose support grows with the reduction, which is Pillow's `BILINEAR`
 //! and torchvision's antialiased bilinear. Labels take the nearest pixel centre.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::{F32, U8x3};
+use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 
 use crate::error::DataError;
 use crate::pixels::{ImageRgb, LabelMap};
@@ -43,13 +44,19 @@ pub fn resize_image(image: &ImageRgb, width: usize, height: usize) -> Result<Ima
     if width == 0 || height == 0 {
         return Err(refused(format!("{width} x {height}")));
     }
-    let [w, h] = [image.width as u32, image.height as u32];
-    let source = ImageRef::new(w, h, &image.data, PixelType::U8x3).map_err(refused)?;
-    let mut target = Image::new(width as u32, height as u32, PixelType::U8x3);
-    Resizer::new()
-        .resize(&source, &mut target, &filter())
-        .map_err(refused)?;
-    ImageRgb::new(width, height, target.into_vec())
+    let pixels: Vec<U8x3> = image
+        .data
+        .as_chunks()
+        .0
+        .iter()
+        .map(|&rgb| U8x3::new(rgb))
+        .collect();
+    let resized = resample(&pixels, [image.width, image.height], [width, height])?;
+    ImageRgb::new(
+        width,
+        height,
+        resized.iter().flat_map(|pixel| pixel.0).collect(),
+    )
 }
 
 /// Resizes one plane of `f32`, antialiased; enlarging is plain bilinear without aligned corners.
@@ -61,15 +68,23 @@ pub(crate) fn resize_plane(
     if from == to {
         return Ok(plane.to_vec());
     }
-    let bytes: Vec<u8> = plane.iter().flat_map(|v| v.to_ne_bytes()).collect();
-    let source = Image::from_vec_u8(from[0] as u32, from[1] as u32, bytes, PixelType::F32)
-        .map_err(refused)?;
-    let mut target = Image::new(to[0] as u32, to[1] as u32, PixelType::F32);
+    let pixels: Vec<F32> = plane.iter().map(|&value| F32::new(value)).collect();
+    let resized = resample(&pixels, from, to)?;
+    Ok(resized.iter().map(|pixel| pixel.0).collect())
+}
+
+/// Sizes are `[width, height]`. Typed, so that only the pixel types in use are compiled.
+fn resample<P: PixelTrait>(
+    pixels: &[P],
+    from: [usize; 2],
+    to: [usize; 2],
+) -> Result<Vec<P>, DataError> {
+    let source = TypedImageRef::new(from[0] as u32, from[1] as u32, pixels).map_err(refused)?;
+    let mut target = TypedImage::<P>::new(to[0] as u32, to[1] as u32);
     Resizer::new()
-        .resize(&source, &mut target, &filter())
+        .resize_typed(&source, &mut target, &filter())
         .map_err(refused)?;
-    let (values, _) = target.buffer().as_chunks::<4>();
-    Ok(values.iter().map(|&v| f32::from_ne_bytes(v)).collect())
+    Ok(target.pixels().to_vec())
 }
 
 /// Resizes labels: every target pixel takes the source pixel that contains its centre.

@@ -88,6 +88,8 @@ pub struct VerifyReport {
     pub label_rule: LabelRule,
     /// Number of foreground classes.
     pub n_classes: usize,
+    /// Number of pictures without colour (three equal channels).
+    pub grey_images: usize,
     /// Sizes of the pictures.
     pub sizes: Vec<SizeCount>,
     /// How often each stored mask value occurs.
@@ -111,6 +113,7 @@ impl VerifyReport {
 struct Seen {
     case: Case,
     size: [usize; 2],
+    grey: bool,
     image_hash: String,
     histogram: BTreeMap<u16, u64>,
     source: MaskSource,
@@ -227,6 +230,10 @@ fn look(case: Case) -> Result<Seen, DataError> {
     let mask = read_raw(&case.mask)?;
     let size = [image.width, image.height];
     check_sizes(&case, size, [mask.width, mask.height])?;
+    let grey = image
+        .data
+        .chunks_exact(3)
+        .all(|p| p[0] == p[1] && p[1] == p[2]);
     let mut hasher = Sha256::new();
     hasher.update(image.width.to_le_bytes());
     hasher.update(&image.data);
@@ -237,6 +244,7 @@ fn look(case: Case) -> Result<Seen, DataError> {
         .collect();
     Ok(Seen {
         size,
+        grey,
         image_hash,
         histogram: mask.histogram(),
         source: mask.source,
@@ -305,6 +313,7 @@ fn summarise(dir: &Path, seen: &[Seen]) -> VerifyReport {
         splits,
         label_rule,
         n_classes,
+        grey_images: seen.iter().filter(|one| one.grey).count(),
         sizes: sizes
             .into_iter()
             .map(|([width, height], cases)| SizeCount {

@@ -49,6 +49,7 @@ fn rossa_opens_and_is_sound() {
     let report = verify(&path);
     assert!(report.is_sound(), "{:?}", report.findings);
     assert_eq!((report.cases, report.n_classes), (100, 1));
+    assert_eq!(report.grey_images, 100);
     let set = Dataset::open(&path).expect("opens");
     assert!(matches!(
         set.load_split(Split::Train),

@@ -1,0 +1,265 @@
+//! Properties over random shapes, ranks and spectra: tall, wide, rank one, zero, repeated values.
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, Param};
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::{Device, Tensor, TensorData};
+use proptest::prelude::*;
+use salt_peft::svd::ThinSvd;
+use salt_peft::{
+    AdapterConfig, Rank, Relu, attach, load_trainable_state, merge, trainable_state,
+};
+
+use crate::nets::{bits, floats, relative_error};
+
+/// f32 products against the dense form in f64.
+const TOLERANCE: f64 = 2e-5;
+
+/// What a random weight looks like.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Random,
+    RankOne,
+    Zero,
+    /// A multiple of a partial identity: all singular values equal.
+    Repeated,
+}
+
+#[derive(Clone, Debug)]
+struct Weight {
+    /// Rows of the matrix `[out, in]`.
+    rows: usize,
+    cols: usize,
+    kind: Kind,
+    values: Vec<f32>,
+}
+
+impl Weight {
+    fn entry(&self, row: usize, col: usize) -> f32 {
+        let random = self.values[(row * 31 + col * 7) % self.values.len()];
+        match self.kind {
+            Kind::Random => random,
+            Kind::RankOne => self.values[row] * self.values[self.values.len() - 1 - col],
+            Kind::Zero => 0.0,
+            Kind::Repeated if row == col => 1.5,
+            Kind::Repeated => 0.0,
+        }
+    }
+
+    fn k(&self) -> usize {
+        self.rows.min(self.cols)
+    }
+}
+
+fn weight() -> impl Strategy<Value = Weight> {
+    let kind = prop_oneof![
+        3 => Just(Kind::Random),
+        1 => Just(Kind::RankOne),
+        1 => Just(Kind::Zero),
+        1 => Just(Kind::Repeated),
+    ];
+    let values = proptest::collection::vec(-1.0_f32..1.0, 97);
+    (1_usize..14, 1_usize..14, kind, values)
+        .prop_map(|(rows, cols, kind, values)| Weight { rows, cols, kind, values })
+}
+
+/// The weight as a linear layer: Burn stores its transpose.
+fn linear(weight: &Weight, device: &Device) -> Vec<Linear> {
+    let Weight { rows, cols, .. } = *weight;
+    let values: Vec<f32> =
+        (0..cols).flat_map(|col| (0..rows).map(move |row| weight.entry(row, col))).collect();
+    let mut linear = LinearConfig::new(cols, rows).init(device);
+    linear.weight = Param::from_data(TensorData::new(values, [cols, rows]), device);
+    vec![linear]
+}
+
+/// The weight as a convolution of one input channel.
+fn conv(weight: &Weight, device: &Device) -> Vec<Conv2d> {
+    let Weight { rows, cols, .. } = *weight;
+    let values: Vec<f32> =
+        (0..rows).flat_map(|row| (0..cols).map(move |col| weight.entry(row, col))).collect();
+    let mut conv = Conv2dConfig::new([1, rows], [1, cols]).init(device);
+    conv.weight = Param::from_data(TensorData::new(values, [rows, 1, 1, cols]), device);
+    vec![conv]
+}
+
+fn config(method: &str) -> AdapterConfig {
+    let mut config = AdapterConfig::new(method.parse().expect("registered"));
+    config.targets = vec!["0".into()];
+    config
+}
+
+/// Attaches (checking the identity), sets all factors, returns them with the merged model.
+fn moved<M: Module>(model: M, config: &AdapterConfig, seed: usize) -> (M, BTreeMap<String, Vec<f64>>) {
+    let (model, _) = attach(model, config).expect("sound");
+    let mut state = trainable_state(&model).expect("readable");
+    let mut factors = BTreeMap::new();
+    for (path, data) in &mut state {
+        let Some((_, field)) = path.split_once(".adapter.") else { continue };
+        let around = if field == "scale" { 0.6 } else { 0.0 };
+        let wave = |i: usize| (around + 0.8 * ((seed + 13 * i + 5 * path.len()) as f32).sin()) as f32;
+        let values: Vec<f32> = (0..data.num_elements()).map(wave).collect();
+        factors.insert(field.to_string(), values.iter().map(|v| f64::from(*v)).collect());
+        *data = TensorData::new(values, data.shape().clone());
+    }
+    let model = load_trainable_state(model, state).expect("fits");
+    (merge(model).expect("finite"), factors)
+}
+
+/// The dense form of SALT in f64, given the factors: row-major `[rows, cols]`.
+fn dense_salt(
+    weight: &Weight,
+    svd: &ThinSvd,
+    relu: Relu,
+    head: usize,
+    tail: usize,
+    factors: &BTreeMap<String, Vec<f64>>,
+) -> Vec<f64> {
+    let (k, s) = (weight.k(), svd.values());
+    let n = k - head;
+    let clamp = |on: bool, value: f64| if on { value.max(0.0) } else { value };
+    let mut core = vec![0.0; k * k];
+    for i in 0..k {
+        for j in 0..k {
+            core[i * k + j] = if i < head && i == j {
+                let value = factors["scale"][i] * f64::from(s[i]) + factors["shift"][i];
+                clamp(relu != Relu::Off, value)
+            } else if i >= head && j >= head {
+                let product: f64 = if tail == 0 || n == 0 {
+                    0.0
+                } else {
+                    let (x, y) = (&factors["x"], &factors["y"]);
+                    (0..tail).map(|d| x[(i - head) * tail + d] * y[d * n + (j - head)]).sum()
+                };
+                let value = if i == j { f64::from(s[i]) + product } else { product };
+                clamp(relu == Relu::Full, value)
+            } else {
+                0.0
+            };
+        }
+    }
+    rebuild(weight, svd, &core)
+}
+
+/// `U core Vt`.
+fn rebuild(weight: &Weight, svd: &ThinSvd, core: &[f64]) -> Vec<f64> {
+    let (k, u, v) = (weight.k(), svd.u(0, weight.k()), svd.v(0, weight.k()));
+    let mut out = Vec::new();
+    for row in 0..weight.rows {
+        for col in 0..weight.cols {
+            let mut sum = 0.0;
+            for i in 0..k {
+                for j in 0..k {
+                    sum += f64::from(u[row * k + i]) * core[i * k + j] * f64::from(v[col * k + j]);
+                }
+            }
+            out.push(sum);
+        }
+    }
+    out
+}
+
+fn assert_near(got: &[f32], expected: &[f64], what: &str) {
+    let scale = expected.iter().fold(1.0_f64, |max, x| max.max(x.abs()));
+    for (got, expected) in got.iter().zip(expected) {
+        let error = (f64::from(*got) - expected).abs() / scale;
+        assert!(error <= TOLERANCE, "{what}: {got} against {expected}");
+    }
+}
+
+fn transposed(tensor: Tensor<2>) -> Vec<f32> {
+    floats(tensor.transpose())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn the_decomposition_is_one(weight in weight()) {
+        let Weight { rows, cols, .. } = weight;
+        let svd = ThinSvd::new(rows, cols, |i, j| weight.entry(i, j)).expect("converges");
+        let (k, s, u, v) = (svd.k(), svd.values(), svd.u(0, svd.k()), svd.v(0, svd.k()));
+        prop_assert_eq!(k, weight.k());
+        prop_assert!(s.windows(2).all(|pair| pair[0] >= pair[1]) && s[k - 1] >= 0.0, "{:?}", s);
+        let mut core = vec![0.0; k * k];
+        (0..k).for_each(|i| core[i * (k + 1)] = f64::from(s[i]));
+        let entries: Vec<f32> =
+            (0..rows * cols).map(|index| weight.entry(index / cols, index % cols)).collect();
+        assert_near(&entries, &rebuild(&weight, &svd, &core), "U s Vt");
+        for (matrix, n) in [(&u, rows), (&v, cols)] {
+            for a in 0..k {
+                for b in 0..k {
+                    let dot: f32 = (0..n).map(|i| matrix[i * k + a] * matrix[i * k + b]).sum();
+                    let expected = if a == b { 1.0 } else { 0.0 };
+                    prop_assert!((dot - expected).abs() < 1e-5, "{a} {b}: {dot}");
+                }
+            }
+        }
+        for col in 0..k {
+            let column: Vec<f32> = (0..rows).map(|row| u[row * k + col]).collect();
+            let largest = column.iter().fold(0.0_f32, |max, x| max.max(x.abs()));
+            let leading = column.iter().find(|x| x.abs() >= largest * (1.0 - 1e-6));
+            prop_assert!(leading.is_some_and(|x| *x > 0.0), "{column:?}");
+        }
+    }
+
+    #[test]
+    fn attaching_changes_no_bit(
+        weight in weight(),
+        method in prop_oneof![Just("salt"), Just("ssam"), Just("lora")],
+        share in 0.01_f64..1.0,
+    ) {
+        let device = Device::default();
+        let mut config = config(method);
+        match method {
+            "salt" => {
+                config.head_rank = Some(Rank::Ratio(share));
+                config.tail_rank = Some(weight.k().min(3));
+            }
+            "lora" => config.rank = Some(weight.k().min(2)),
+            _ => {}
+        }
+        let (layer, kernel) = (linear(&weight, &device), conv(&weight, &device));
+        let (linear, _) = attach(layer.clone(), &config).expect("sound");
+        prop_assert_eq!(bits(linear[0].weight.val()), bits(layer[0].weight.val()));
+        let (conv, _) = attach(kernel.clone(), &config).expect("sound");
+        prop_assert_eq!(bits(conv[0].weight.val()), bits(kernel[0].weight.val()));
+    }
+
+    #[test]
+    fn the_cheap_form_equals_the_dense_one(
+        weight in weight(),
+        relu in prop_oneof![Just(Relu::Head), Just(Relu::Full), Just(Relu::Off)],
+        head in 0_usize..14,
+        tail in 0_usize..4,
+        seed in 0_usize..1000,
+    ) {
+        let (head, tail) = (head.min(weight.k()), tail.min(weight.k()));
+        prop_assume!(head > 0 || (tail > 0 && head < weight.k()));
+        let device = Device::default();
+        let mut config = config("salt");
+        config.head_rank = Some(Rank::Absolute(head));
+        config.tail_rank = Some(tail);
+        config.relu = Some(relu);
+        let svd = ThinSvd::new(weight.rows, weight.cols, |i, j| weight.entry(i, j)).expect("converges");
+        let (layer, factors) = moved(linear(&weight, &device), &config, seed);
+        let expected = dense_salt(&weight, &svd, relu, head, tail, &factors);
+        assert_near(&transposed(layer[0].weight.val()), &expected, "linear");
+        let (kernel, factors) = moved(conv(&weight, &device), &config, seed);
+        let expected = dense_salt(&weight, &svd, relu, head, tail, &factors);
+        assert_near(&floats(kernel[0].weight.val()), &expected, "conv");
+    }
+
+    #[test]
+    fn ssam_is_salt_with_a_head_of_everything(weight in weight(), seed in 0_usize..1000) {
+        let device = Device::default();
+        let mut salt = config("salt");
+        salt.head_rank = Some(Rank::Ratio(1.0));
+        let (one, _) = moved(linear(&weight, &device), &salt, seed);
+        let (two, _) = moved(linear(&weight, &device), &config("ssam"), seed);
+        let (one, two) = (floats(one[0].weight.val()), floats(two[0].weight.val()));
+        prop_assert!(relative_error(&one, &two) <= 1e-6);
+    }
+}

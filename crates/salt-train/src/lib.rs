@@ -10,9 +10,10 @@
 //! | [`scratch`] | the control without a base |
 //! | `prepare` | recipe to data, model and adapter |
 //! | [`loss`], [`schedule`], [`optimizer`] | focal + dice; warm-up and cosine; AdamW by path |
-//! | `trainer` | the loop: batches, validation, best epoch |
+//! | `trainer`, `sharded` | the loop: batches, validation, best epoch; a step on several threads |
 //! | [`checkpoint`] | the state of an unfinished run as one file |
 //! | [`segment`], [`evaluate`], [`predict`] | whole images: logits, scores, files |
+//! | [`pretrain`] | the small base model from generated images |
 //! | [`run`] | train, resume, evaluate, predict, plan |
 //! | [`run_dir`], [`epoch_table`], [`case_table`], [`result`], [`curves`], [`overlay`] | what a run leaves behind |
 //! | [`observer`] | progress out, interrupt in |
@@ -42,6 +43,7 @@ pub mod optimizer;
 pub mod overlay;
 pub mod predict;
 mod prepare;
+pub mod pretrain;
 pub mod recipe;
 pub mod result;
 pub mod run;
@@ -49,6 +51,7 @@ pub mod run_dir;
 pub mod schedule;
 pub mod scratch;
 pub mod segment;
+mod sharded;
 mod split;
 mod trainer;
 

@@ -232,7 +232,7 @@ mod tests {
         let grads = config.forward(z.clone(), &targets).backward();
         let grad: Vec<f32> = z
             .grad(&grads)
-            .map(|g| g.into_data().to_vec().unwrap_or_default())
+            .map(|g| g.into_data().try_to_vec().unwrap_or_default())
             .unwrap_or_default();
         let total = |values: &[f32]| {
             let (focal, dice) = textbook(&config, values, &labels, 2);
@@ -266,7 +266,7 @@ mod tests {
         let grads = loss.clone().backward();
         let grad: Vec<f32> = z
             .grad(&grads)
-            .map(|g| g.into_data().to_vec().unwrap_or_default())
+            .map(|g| g.into_data().try_to_vec().unwrap_or_default())
             .unwrap_or_default();
         assert!(value(loss).is_finite());
         assert!(

@@ -119,8 +119,6 @@ pub(crate) fn trainer(
         0 => default_samples(recipe, &train),
         n => n,
     };
-    let steps_per_epoch = samples.div_ceil(config.batch_size) as u64;
-    let total = steps_per_epoch * config.epochs;
     let loader = TrainLoader::new(
         Arc::new(train),
         LoaderConfig {
@@ -133,6 +131,8 @@ pub(crate) fn trainer(
             augment: config.augment,
         },
     )?;
+    let steps_per_epoch = loader.batches_per_epoch() as u64;
+    let total = steps_per_epoch * config.epochs;
     let parts = TrainerParts {
         model: prepared.model.clone(),
         optimizer: Optimizer::new(OptimizerConfig {

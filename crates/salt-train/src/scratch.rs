@@ -130,7 +130,7 @@ mod tests {
     }
 
     fn values<const D: usize>(p: &Param<Tensor<D>>) -> Vec<f32> {
-        p.val().into_data().to_vec().unwrap()
+        p.val().into_data().try_to_vec().unwrap()
     }
 
     fn deviation(x: &[f32]) -> f64 {

@@ -46,9 +46,16 @@ where
                 scope.spawn(|| one(model, shard))
             })
             .collect();
-        let mut results: Vec<_> = first.map(|shard| one(model.valid().train(), shard)).into_iter().collect();
+        let mut results: Vec<_> = first
+            .map(|shard| one(model.valid().train(), shard))
+            .into_iter()
+            .collect();
         for handle in handles {
-            results.push(handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            results.push(
+                handle
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            );
         }
         results
     });
@@ -58,7 +65,10 @@ where
         losses.push(value);
         sum.accumulate(model, gradients);
     }
-    ShardedGradients { gradients: sum.grads(), losses }
+    ShardedGradients {
+        gradients: sum.grads(),
+        losses,
+    }
 }
 
 #[cfg(test)]
@@ -76,8 +86,10 @@ mod tests {
         let shards = vec![x.clone().narrow(0, 0, 1), x.clone().narrow(0, 1, 3)];
         let sharded = sharded_gradients(&layer, shards, loss);
         let whole = sharded_gradients(&layer, vec![x], loss);
-        let grad = |g: &ShardedGradients| g.gradients.get::<2>(layer.weight.id).unwrap().into_data();
-        grad(&sharded).assert_approx_eq::<f32>(&grad(&whole), burn::tensor::Tolerance::absolute(1e-4));
+        let grad =
+            |g: &ShardedGradients| g.gradients.get::<2>(layer.weight.id).unwrap().into_data();
+        grad(&sharded)
+            .assert_approx_eq::<f32>(&grad(&whole), burn::tensor::Tolerance::absolute(1e-4));
         let sum: f64 = sharded.losses.iter().sum();
         assert!((sum - whole.losses[0]).abs() < 1e-4 && sharded.losses.len() == 2);
     }

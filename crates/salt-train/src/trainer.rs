@@ -7,7 +7,6 @@
 use std::time::Instant;
 
 use burn::module::Module as _;
-use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use salt_data::{Batch, LoadedCase, TrainLoader, View};
 use salt_sam::{Sam, upscale_masks};
@@ -18,13 +17,14 @@ use crate::curves;
 use crate::epoch_table::{self, EpochRow};
 use crate::error::TrainError;
 use crate::evaluate::quick_scores;
-use crate::loss::Targets;
+use crate::loss::{LossConfig, Targets};
 use crate::observer::{Event, Session};
 use crate::optimizer::{Optimizer, clip_scale, global_norm};
 use crate::recipe::TrainSection;
 use crate::run_dir::{RunDir, write_atomic};
 use crate::schedule::Schedule;
 use crate::segment::Segmenter;
+use crate::sharded::sharded_gradients;
 
 /// What the loop is given.
 pub(crate) struct TrainerParts {
@@ -160,34 +160,24 @@ impl Trainer {
             schedule,
             ..
         } = &self.parts;
-        let plain = device.clone().without_autodiff();
-        let pixels = TensorData::new(
-            batch.pixels_bchw,
-            [batch.size, 3, batch.height, batch.width],
-        );
-        // Pixels need no gradient: off the tape, what comes before the first trained parameter
-        // is not recorded.
-        let embedding = model.encode_image(Tensor::from_data(pixels, &plain));
-        let masks = model.segment_classes(embedding).low_res_masks;
-        let logits = upscale_masks(masks, [batch.height, batch.width]);
-        let size = [batch.size, batch.height, batch.width];
-        let targets = Targets::new(&batch.labels_bhw, size, model.n_classes(), &plain);
-        let mut loss = config.loss.forward(logits, &targets);
-        if let Some(penalty) = salt_peft::penalty(model) {
-            loss = loss + penalty;
-        }
-        let value = f64::from(loss.clone().into_scalar::<f32>());
+        let (size, ids) = (batch.size as f64, batch.ids.clone());
+        let sharded =
+            sharded_gradients(model, split_batch(batch, config.shards), |model, shard| {
+                let share = shard.size as f64 / size;
+                batch_loss(model, &config.loss, shard, device) * share
+            });
         let not_finite = |what, value| TrainError::NonFinite {
             what,
             value,
             epoch: self.progress.epoch + 1,
             batch: self.progress.batch as usize + 1,
-            ids: batch.ids.clone(),
+            ids: ids.clone(),
         };
+        let value: f64 = sharded.losses.iter().sum();
         if !value.is_finite() {
             return Err(not_finite("loss", value));
         }
-        let gradients = GradientsParams::from_grads(loss.backward(), model);
+        let gradients = sharded.gradients;
         let grad_norm = global_norm(model, &gradients);
         if !grad_norm.is_finite() {
             return Err(not_finite("gradient norm", grad_norm));
@@ -271,5 +261,78 @@ impl Trainer {
             best: self.best.clone(),
             optimizer: self.parts.optimizer.state(),
         })
+    }
+}
+
+/// Loss of a batch, penalty included.
+fn batch_loss(model: &Sam, config: &LossConfig, batch: Batch, device: &Device) -> Tensor<1> {
+    let plain = device.clone().without_autodiff();
+    let size = [batch.size, batch.height, batch.width];
+    let pixels = TensorData::new(
+        batch.pixels_bchw,
+        [batch.size, 3, batch.height, batch.width],
+    );
+    // Pixels need no gradient: what comes before the first trained parameter stays off the tape.
+    let embedding = model.encode_image(Tensor::from_data(pixels, &plain));
+    let masks = model.segment_classes(embedding).low_res_masks;
+    let logits = upscale_masks(masks, [batch.height, batch.width]);
+    let targets = Targets::new(&batch.labels_bhw, size, model.n_classes(), &plain);
+    let loss = config.forward(logits, &targets);
+    match salt_peft::penalty(model) {
+        Some(penalty) => loss + penalty,
+        None => loss,
+    }
+}
+
+/// Cut a batch into at most `shards` parts of nearly equal size, in order.
+fn split_batch(batch: Batch, shards: usize) -> Vec<Batch> {
+    let shards = shards.clamp(1, batch.size.max(1));
+    let area = batch.height * batch.width;
+    let bounds: Vec<usize> = (0..=shards).map(|i| i * batch.size / shards).collect();
+    bounds
+        .windows(2)
+        .map(|pair| {
+            let (from, to) = (pair[0], pair[1]);
+            Batch {
+                size: to - from,
+                height: batch.height,
+                width: batch.width,
+                pixels_bchw: batch.pixels_bchw[3 * area * from..3 * area * to].to_vec(),
+                labels_bhw: batch.labels_bhw[area * from..area * to].to_vec(),
+                ids: batch.ids[from..to].to_vec(),
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_a_batch_put_together_are_the_batch() {
+        let batch = Batch {
+            size: 3,
+            height: 1,
+            width: 2,
+            pixels_bchw: (0..18).map(|i| i as f32).collect(),
+            labels_bhw: vec![0, 1, 2, 3, 4, 5],
+            ids: ["a", "b", "c"].map(str::to_owned).to_vec(),
+        };
+        for (shards, sizes) in [(1, vec![3]), (2, vec![1, 2]), (9, vec![1, 1, 1])] {
+            let parts = split_batch(batch.clone(), shards);
+            assert_eq!(parts.iter().map(|p| p.size).collect::<Vec<_>>(), sizes);
+            let pixels: Vec<f32> = parts.iter().flat_map(|p| p.pixels_bchw.clone()).collect();
+            let labels: Vec<u8> = parts.iter().flat_map(|p| p.labels_bhw.clone()).collect();
+            let ids: Vec<String> = parts.iter().flat_map(|p| p.ids.clone()).collect();
+            assert_eq!(
+                (pixels, labels, ids),
+                (
+                    batch.pixels_bchw.clone(),
+                    batch.labels_bhw.clone(),
+                    batch.ids.clone()
+                )
+            );
+        }
     }
 }

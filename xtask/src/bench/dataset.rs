@@ -243,7 +243,7 @@ mod tests {
         let tmp = tempfile::tempdir().unwrap();
         let name = tmp.path().display().to_string();
         let error =
-            resolve(&[name.clone()], PresetName::Quick.get(), Path::new("out")).unwrap_err();
+            resolve(std::slice::from_ref(&name), PresetName::Quick.get(), Path::new("out")).unwrap_err();
         assert!(format!("{error:#}").contains(&name), "{error:#}");
     }
 }

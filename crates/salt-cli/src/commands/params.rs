@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 
 use burn::tensor::Device;
-use salt_data::Dataset;
 use salt_peft::method::Spectrum;
 use salt_peft::{AttachReport, LayerReport, presets};
-use salt_train::{Recipe, TrainError};
+use salt_train::Recipe;
 use serde::Serialize;
 
 use crate::device::DeviceOption;
@@ -111,14 +110,7 @@ fn classes(recipe: &Recipe) -> Result<usize, Failure> {
         ));
         return Ok(1);
     }
-    let dataset = Dataset::open(path)?;
-    match dataset.n_classes {
-        0 => Err(TrainError::NoClasses {
-            dataset: dataset.name,
-        }
-        .into()),
-        n => Ok(n),
-    }
+    Ok(salt_train::open_dataset(recipe)?.n_classes)
 }
 
 fn show(report: &AttachReport, method: &str) -> Result<(), Failure> {

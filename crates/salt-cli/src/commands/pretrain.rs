@@ -25,14 +25,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE.safetensors")]
     out: PathBuf,
     /// Optimiser steps [default: 20000]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     steps: Option<u64>,
     /// Seed of network and images [default: 0]
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
     /// Images a step [default: 16]
-    #[arg(long, value_name = "N")]
-    batch_size: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    batch_size: Option<u32>,
     #[command(flatten)]
     device: DeviceOption,
 }
@@ -65,7 +65,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 
 fn config(args: &Args) -> PretrainConfig {
     let default = PretrainConfig::default();
-    let batch_size = args.batch_size.unwrap_or(default.batch_size);
+    let given = args.batch_size.map(|size| size as usize);
+    let batch_size = given.unwrap_or(default.batch_size);
     PretrainConfig {
         steps: args.steps.unwrap_or(default.steps),
         seed: args.seed.unwrap_or(default.seed),

@@ -9,19 +9,19 @@ use salt_sam::weights::{SaveOptions, save};
 use salt_train::scratch::redraw;
 
 /// Run `salt` with these arguments.
-pub fn salt<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> Output {
+pub(super) fn salt<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> Output {
     command(arguments).output().expect("salt starts")
 }
 
 /// The process, not started yet. Nothing of the caller's environment changes what it prints.
-pub fn command<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> std::process::Command {
+pub(super) fn command<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> std::process::Command {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_salt"));
     command.args(arguments).env_remove("NO_COLOR");
     command
 }
 
 /// Run `salt` and expect success; gives standard output.
-pub fn succeed<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> String {
+pub(super) fn succeed<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> String {
     let output = salt(arguments);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{stderr}");
@@ -29,13 +29,13 @@ pub fn succeed<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> String {
 }
 
 /// Run `salt` and expect exactly one JSON document on standard output.
-pub fn json<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> serde_json::Value {
+pub(super) fn json<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> serde_json::Value {
     let text = succeed(arguments);
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
 /// `--device` of the tests: `BURN_DEVICE`, as in the other crates.
-pub fn device() -> String {
+pub(super) fn device() -> String {
     match std::env::var("BURN_DEVICE").as_deref() {
         Ok("cuda") => "cuda:0".to_owned(),
         Ok(name) => name.to_owned(),
@@ -44,7 +44,7 @@ pub fn device() -> String {
 }
 
 /// Sizes of a network that trains in milliseconds.
-pub fn tiny() -> SamConfig {
+pub(super) fn tiny() -> SamConfig {
     SamConfig {
         image_size: 32,
         patch_size: 8,
@@ -65,19 +65,19 @@ pub fn tiny() -> SamConfig {
 }
 
 /// Weights of a model drawn at random.
-pub fn weights(config: &SamConfig, seed: u64, path: &Path) {
+pub(super) fn weights(config: &SamConfig, seed: u64, path: &Path) {
     let sam = redraw(config.init(&Device::default()).expect("valid sizes"), seed);
     save(&sam, path, &SaveOptions::default()).expect("written");
 }
 
 /// A folder with everything a tiny run needs.
-pub struct Inputs {
+pub(super) struct Inputs {
     folder: tempfile::TempDir,
 }
 
 impl Inputs {
     /// Six vessel images of 48 pixels, a base, and a recipe for SALT of 2 epochs of 2 batches.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let inputs = Self { folder };
         let out = inputs.path("vessels");
@@ -100,17 +100,17 @@ impl Inputs {
     }
 
     /// A path in the folder.
-    pub fn file(&self, name: &str) -> PathBuf {
+    pub(super) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// The same as an argument.
-    pub fn path(&self, name: &str) -> String {
+    pub(super) fn path(&self, name: &str) -> String {
         self.file(name).display().to_string()
     }
 
     /// Arguments that train the recipe into `run`, with overrides.
-    pub fn train(&self, run: &str, overrides: &[&str]) -> Vec<String> {
+    pub(super) fn train(&self, run: &str, overrides: &[&str]) -> Vec<String> {
         let mut words = vec!["train".to_owned(), self.path("recipe.toml")];
         words.extend(["--out".to_owned(), self.path(run)]);
         words.extend(["--device".to_owned(), device()]);
@@ -121,7 +121,7 @@ impl Inputs {
     }
 
     /// A file of a run.
-    pub fn read(&self, run: &str, name: &str) -> Vec<u8> {
+    pub(super) fn read(&self, run: &str, name: &str) -> Vec<u8> {
         let path = self.file(run).join(name);
         std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }

@@ -52,7 +52,15 @@ impl Salt {
         if tail > k {
             return Err(above("tail_rank", tail));
         }
-        Ok((head, if head == Some(k) { 0 } else { tail }))
+        let tail = if head == Some(k) { 0 } else { tail };
+        if head == Some(0) && tail == 0 {
+            return Err(PeftError::InvalidSetting {
+                setting,
+                value: format!("0 at `{}`, with tail_rank 0", shape.path),
+                expected: "a head, a tail, or both",
+            });
+        }
+        Ok((head, tail))
     }
 }
 
@@ -85,14 +93,6 @@ impl Method for Salt {
                 setting: "lambda",
                 value: lambda.to_string(),
                 expected: "a number of at least 0",
-            });
-        }
-        let no_head = config.head_rank == Some(Rank::Absolute(0)) && config.rank_pattern.is_empty();
-        if no_head && config.tail_rank == Some(0) {
-            return Err(PeftError::InvalidSetting {
-                setting: "tail_rank",
-                value: "0 with head_rank 0".into(),
-                expected: "a head, a tail, or both",
             });
         }
         Ok(())

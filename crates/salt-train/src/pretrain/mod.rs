@@ -139,7 +139,10 @@ pub fn pretrain(
         weight_decay: config.weight_decay,
         spectrum: ParamGroup::from_ids(Vec::new()),
     });
-    let mut progress = Progress { origin: origin(config)?, ..Progress::default() };
+    let mut progress = Progress {
+        origin: origin(config)?,
+        ..Progress::default()
+    };
     let state = state_path(out);
     if state.is_file() {
         session.event(Event::Stage("reading the state of the interrupted run"));
@@ -165,17 +168,29 @@ pub fn pretrain(
         let count = shards.len() as f64;
         let size = sam.image_size();
         let result = sharded_gradients(&sam, shards, |sam, scenes| {
-            loss(sam, &Questions::draw(size, config.seed, scenes, &device), step)
+            loss(
+                sam,
+                &Questions::draw(size, config.seed, scenes, &device),
+                step,
+            )
         });
         let value = result.losses.iter().sum::<f64>() / count;
         let norm = global_norm(&sam, &result.gradients) / count;
         if !value.is_finite() || !norm.is_finite() {
             return Err(TrainError::NonFinite {
-                what: if value.is_finite() { "gradient" } else { "loss" },
+                what: if value.is_finite() {
+                    "gradient"
+                } else {
+                    "loss"
+                },
                 value: if value.is_finite() { norm } else { value },
                 epoch: 1,
-                batch: usize::try_from(step).unwrap_or(usize::MAX).saturating_add(1),
-                ids: (first..first + config.batch_size as u64).map(|i| format!("scene {i}")).collect(),
+                batch: usize::try_from(step)
+                    .unwrap_or(usize::MAX)
+                    .saturating_add(1),
+                ids: (first..first + config.batch_size as u64)
+                    .map(|i| format!("scene {i}"))
+                    .collect(),
             });
         }
         let factor = schedule.factor(step);
@@ -237,7 +252,10 @@ fn origin(config: &PretrainConfig) -> Result<Origin, TrainError> {
     let text = toml::to_string(config)
         .map_err(|e| TrainError::checkpoint(format!("the recipe cannot be written ({e})")))?;
     let recipe_sha256 = crate::base::hex(&Sha256::digest(text.as_bytes()));
-    Ok(Origin { recipe_sha256, ..Origin::default() })
+    Ok(Origin {
+        recipe_sha256,
+        ..Origin::default()
+    })
 }
 
 /// Exponential mean of the loss over about 200 steps.

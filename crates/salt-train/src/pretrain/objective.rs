@@ -63,10 +63,8 @@ pub(super) fn loss(sam: &Sam, questions: &Questions, step: u64) -> Tensor<1> {
     let [_, classes, _, _] = questions.dense.dims();
     let asked = dense_classes(step, classes);
     let count = asked.len();
-    let asked = Tensor::<1, Int>::from_data(
-        TensorData::new(asked, [count]),
-        &questions.pixels.device(),
-    );
+    let asked =
+        Tensor::<1, Int>::from_data(TensorData::new(asked, [count]), &questions.pixels.device());
     let tokens = sam.prompt_tokens.val().select(0, asked.clone());
     let dense = question_loss(
         &sam.segment_tokens(embedding, tokens),
@@ -98,13 +96,18 @@ fn segmentation_loss(low_res: Tensor<4>, target: &Tensor<4>) -> Tensor<2> {
     let [_, _, height, width] = target.dims();
     let logits = upscale_masks(low_res, [height, width]);
     let pixels = height * width;
-    let target = target.clone().expand([b as i64, m as i64, height as i64, width as i64]);
+    let target = target
+        .clone()
+        .expand([b as i64, m as i64, height as i64, width as i64]);
 
     let right = logits.clone() * (target.clone() * 2.0 - 1.0);
     // Cross entropy -log p_t = softplus(-right), and 1 - p_t = 1 - exp(-ce).
     let ce = right.clone().neg().clamp_min(0.0) + right.abs().neg().exp().log1p();
     let wrong = ce.clone().neg().exp() * -1.0 + 1.0;
-    let focal = (wrong.powi_scalar(2) * ce).reshape([b, m, pixels]).mean_dim(2).squeeze_dim::<2>(2);
+    let focal = (wrong.powi_scalar(2) * ce)
+        .reshape([b, m, pixels])
+        .mean_dim(2)
+        .squeeze_dim::<2>(2);
     let focal = focal * FOCAL_ALPHA;
 
     let p = sigmoid(logits);
@@ -117,16 +120,26 @@ fn segmentation_loss(low_res: Tensor<4>, target: &Tensor<4>) -> Tensor<2> {
 /// Mean squared error between predicted and actual IoU of the masks at threshold 0.
 fn iou_error(answer: &MaskPrediction, target: &Tensor<4>) -> Tensor<1> {
     let actual = actual_iou(answer.low_res_masks.clone().detach(), target);
-    (answer.iou_predictions.clone() - actual).powi_scalar(2).mean()
+    (answer.iou_predictions.clone() - actual)
+        .powi_scalar(2)
+        .mean()
 }
 
 /// IoU of `low_res > 0` with the target; 1 where both are empty. Output `[b, m]`.
 pub(super) fn actual_iou(low_res: Tensor<4>, target: &Tensor<4>) -> Tensor<2> {
     let [b, m, _, _] = low_res.dims();
     let [_, _, height, width] = target.dims();
-    let mask = upscale_masks(low_res, [height, width]).greater_elem(0.0).float();
-    let target = target.clone().expand([b as i64, m as i64, height as i64, width as i64]);
-    let sum = |x: Tensor<4>| x.reshape([b, m, height * width]).sum_dim(2).squeeze_dim::<2>(2);
+    let mask = upscale_masks(low_res, [height, width])
+        .greater_elem(0.0)
+        .float();
+    let target = target
+        .clone()
+        .expand([b as i64, m as i64, height as i64, width as i64]);
+    let sum = |x: Tensor<4>| {
+        x.reshape([b, m, height * width])
+            .sum_dim(2)
+            .squeeze_dim::<2>(2)
+    };
     let overlap = sum(mask.clone() * target.clone());
     let union = sum(mask) + sum(target) - overlap.clone();
     // Counts are whole numbers: a thousandth decides only the empty case.
@@ -153,7 +166,11 @@ mod tests {
         check([[40.0, -40.0], [40.0, -40.0]], 0.0, 1e-4);
         // Every pixel wrong at logit 2: p_t = 0.1192, ce = 2.1269, focal 0.5 * 0.7758 * 2.1269;
         // dice 1 - (2 * 2 * 0.1192 + 1) / (2 + 2 + 1).
-        check([[-2.0, 2.0], [-2.0, 2.0]], 20.0 * 0.8250 + 1.0 - 1.4768 / 5.0, 2e-2);
+        check(
+            [[-2.0, 2.0], [-2.0, 2.0]],
+            20.0 * 0.8250 + 1.0 - 1.4768 / 5.0,
+            2e-2,
+        );
     }
 
     #[test]

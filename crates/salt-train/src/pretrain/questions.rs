@@ -138,7 +138,12 @@ fn jittered_box(mask: &[bool], size: usize, rng: &mut Stream) -> [f32; 4] {
         let shifted = at as f64 + (2.0 * rng.unit() - 1.0) * BOX_JITTER * side;
         shifted.clamp(0.0, (size - 1) as f64) as f32
     };
-    [edge(x0, width), edge(y0, height), edge(x1, width), edge(y1, height)]
+    [
+        edge(x0, width),
+        edge(y0, height),
+        edge(x1, width),
+        edge(y1, height),
+    ]
 }
 
 /// Prompt choices of one scene; another stream than the scene's own.
@@ -168,9 +173,9 @@ mod tests {
     fn points_lie_where_their_labels_say() {
         let device = Device::default();
         let q = Questions::draw(64, 3, 0..6, &device);
-        let masks: Vec<f32> = q.point_mask.into_data().to_vec().unwrap();
+        let masks: Vec<f32> = q.point_mask.into_data().iter::<f32>().collect();
         let (coords, labels) = q.refine;
-        let coords: Vec<f32> = coords.into_data().to_vec().unwrap();
+        let coords: Vec<f32> = coords.into_data().iter::<f32>().collect();
         let labels: Vec<i64> = labels.into_data().iter::<i64>().collect();
         for image in 0..6 {
             for p in 0..REFINE_POINTS {

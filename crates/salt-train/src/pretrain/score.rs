@@ -57,10 +57,16 @@ pub fn held_out_scores(sam: &Sam, scenes: u64) -> PretrainScores {
         let chosen = iou.clone().gather(1, answer.iou_predictions.argmax(1));
         point.add(chosen);
         point_best.add(iou.max_dim(1));
-        let answer = ask(&Prompts::default().with_boxes(questions.boxes.clone()), false);
+        let answer = ask(
+            &Prompts::default().with_boxes(questions.boxes.clone()),
+            false,
+        );
         boxes.add(actual_iou(answer.low_res_masks, &questions.box_mask));
         let [_, _, height, width] = questions.dense.dims();
-        let logits = upscale_masks(sam.segment_classes(embedding.clone()).low_res_masks, [height, width]);
+        let logits = upscale_masks(
+            sam.segment_classes(embedding.clone()).low_res_masks,
+            [height, width],
+        );
         for (class, mean) in dense.iter_mut().enumerate() {
             let one = |x: Tensor<4>| -> Tensor<3> { x.narrow(1, class, 1).squeeze_dim(1) };
             mean.add_dice(one(logits.clone()), one(questions.dense.clone()));
@@ -115,6 +121,10 @@ impl Mean {
     }
 
     fn value(&self) -> f64 {
-        if self.count == 0 { 0.0 } else { self.sum / self.count as f64 }
+        if self.count == 0 {
+            0.0
+        } else {
+            self.sum / self.count as f64
+        }
     }
 }

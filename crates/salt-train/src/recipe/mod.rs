@@ -252,7 +252,7 @@ impl Recipe {
         }
         let counts = [
             ("train.batch_size", t.batch_size as u64),
-            ("train.workers", t.workers as u64),
+            ("train.shards", t.shards as u64),
             ("train.validate_every", t.validate_every),
             ("train.eval_batch", t.eval_batch as u64),
         ];

@@ -85,6 +85,9 @@ pub struct TrainSection {
     pub samples_per_epoch: usize,
     /// Samples of an optimiser step.
     pub batch_size: usize,
+    /// Threads a batch is spread over, each with its part of the samples. The dice term is then
+    /// taken over each part, so this belongs to the recipe and not to the machine.
+    pub shards: usize,
     /// Learning rate (AdamW).
     pub lr: f64,
     /// Learning rate of scale and shift of singular values; 10 times `lr` when left out.
@@ -102,7 +105,7 @@ pub struct TrainSection {
     pub grad_clip: f64,
     /// Seed of everything random: factors, validation split, order, augmentation.
     pub seed: u64,
-    /// Threads that load and augment.
+    /// Threads that load and augment; 0 does it between the steps.
     pub workers: usize,
     /// Validate after every so many epochs, and after the last.
     pub validate_every: u64,
@@ -126,6 +129,7 @@ impl Default for TrainSection {
             epochs: 50,
             samples_per_epoch: 0,
             batch_size: 8,
+            shards: 1,
             lr: 1e-4,
             spectrum_lr: None,
             weight_decay: 1e-2,

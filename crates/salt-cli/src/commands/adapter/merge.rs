@@ -59,8 +59,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         None => recipe_of_tensors(&adapter, &args.weights)?,
     };
     recipe.model.weights.clone_from(&args.weights);
-    // An adapter from scratch holds every parameter: over which weights does not matter.
-    recipe.adapter.scratch = false;
+    if recipe.adapter.scratch {
+        screen::note("this run began from random numbers: --weights is not read");
+    }
     let base = base::load(&recipe, classes(&adapter)?, &device)?.sam;
     let (model, report) = salt_peft::load_adapter(base, &adapter)?;
     let merged = salt_peft::merge(model)?;

@@ -51,7 +51,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         ),
         row("sha256", sha256),
     ];
-    screen::result(screen::table(["", &args.dir.display().to_string()], rows))?;
+    screen::result(screen::table(
+        ["data set", &args.dir.display().to_string()],
+        rows,
+    ))?;
     match report.findings.len() {
         0 => Ok(()),
         n => screen::result(format_args!(

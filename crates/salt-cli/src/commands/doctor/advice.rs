@@ -42,10 +42,9 @@ pub(super) fn of(findings: &Findings) -> Vec<String> {
         advice.push("--device vulkan needs a Vulkan loader, which was not found".to_owned());
     }
     if cfg!(debug_assertions) {
-        advice.push(format!(
-            "this is a debug build, which is slow: {}",
-            build("flex")
-        ));
+        advice.push(
+            "this is a debug build, which is slow: cargo build --release -p salt-cli".to_owned(),
+        );
     }
     if findings.processor.cores == 1 {
         advice.push("one core: reading images and training take turns".to_owned());

@@ -13,12 +13,12 @@ use salt_train::{
 };
 
 /// Inputs that all tests share; the folder lives as long as the process.
-pub struct Inputs {
+pub(crate) struct Inputs {
     root: tempfile::TempDir,
 }
 
 /// Sizes of a network that trains in milliseconds.
-pub fn tiny() -> SamConfig {
+pub(crate) fn tiny() -> SamConfig {
     SamConfig {
         image_size: 32,
         patch_size: 8,
@@ -38,7 +38,7 @@ pub fn tiny() -> SamConfig {
     }
 }
 
-pub fn inputs() -> &'static Inputs {
+pub(crate) fn inputs() -> &'static Inputs {
     static INPUTS: OnceLock<Inputs> = OnceLock::new();
     INPUTS.get_or_init(|| {
         let root = tempfile::tempdir().unwrap();
@@ -60,17 +60,17 @@ pub fn inputs() -> &'static Inputs {
 }
 
 impl Inputs {
-    pub fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.root.path().join("vessels")
     }
 
-    pub fn weights(&self) -> PathBuf {
+    pub(crate) fn weights(&self) -> PathBuf {
         self.root.path().join("base.safetensors")
     }
 }
 
 /// The `[adapter]` table of a method, sized for the tiny network.
-pub fn adapter(method: &str) -> &'static str {
+pub(crate) fn adapter(method: &str) -> &'static str {
     match method {
         "salt" => {
             "method = 'salt'\ntargets = ['attn\\.(qkv|proj)']\nhead_rank = 0.5\ntail_rank = 2\nmodules_to_save = ['norms', 'prompt_token']"
@@ -88,7 +88,7 @@ pub fn adapter(method: &str) -> &'static str {
 }
 
 /// A recipe of 2 epochs of 2 batches, as text.
-pub fn text(method: &str) -> String {
+pub(crate) fn text(method: &str) -> String {
     let inputs = inputs();
     let config = toml::to_string(&tiny()).unwrap();
     format!(
@@ -101,12 +101,12 @@ pub fn text(method: &str) -> String {
     )
 }
 
-pub fn recipe(method: &str, overrides: &[&str]) -> Result<Recipe, TrainError> {
+pub(crate) fn recipe(method: &str, overrides: &[&str]) -> Result<Recipe, TrainError> {
     let overrides: Vec<String> = overrides.iter().map(|s| (*s).to_owned()).collect();
     Recipe::parse(&text(method), &overrides)
 }
 
-pub fn machine() -> Machine {
+pub(crate) fn machine() -> Machine {
     Machine {
         device: Device::default(),
         name: "test".into(),
@@ -114,7 +114,7 @@ pub fn machine() -> Machine {
     }
 }
 
-pub fn train(recipe: &Recipe, out: &Path) -> Result<RunResult, TrainError> {
+pub(crate) fn train(recipe: &Recipe, out: &Path) -> Result<RunResult, TrainError> {
     finished(salt_train::train(
         recipe,
         out,
@@ -123,7 +123,7 @@ pub fn train(recipe: &Recipe, out: &Path) -> Result<RunResult, TrainError> {
     ))
 }
 
-pub fn finished(outcome: Result<Outcome, TrainError>) -> Result<RunResult, TrainError> {
+pub(crate) fn finished(outcome: Result<Outcome, TrainError>) -> Result<RunResult, TrainError> {
     match outcome? {
         Outcome::Finished(result) => Ok(*result),
         Outcome::Interrupted { epoch, step } => panic!("interrupted at epoch {epoch}, step {step}"),
@@ -131,9 +131,9 @@ pub fn finished(outcome: Result<Outcome, TrainError>) -> Result<RunResult, Train
 }
 
 /// Stops the run after a number of steps.
-pub struct StopAfter {
-    pub step: u64,
-    pub interrupt: Interrupt,
+pub(crate) struct StopAfter {
+    pub(crate) step: u64,
+    pub(crate) interrupt: Interrupt,
 }
 
 impl Observer for StopAfter {
@@ -147,7 +147,7 @@ impl Observer for StopAfter {
 }
 
 /// The files of a run that must not depend on anything but the recipe.
-pub fn stable_files(run: &Path) -> BTreeMap<&'static str, Vec<u8>> {
+pub(crate) fn stable_files(run: &Path) -> BTreeMap<&'static str, Vec<u8>> {
     [
         "recipe.toml",
         "metrics.csv",
