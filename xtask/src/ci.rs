@@ -22,7 +22,10 @@ pub(crate) fn run() -> anyhow::Result<()> {
     step(cargo().args(["fmt", "--all", "--check"]))?;
     let mut clippy = cargo();
     clippy.arg("clippy").args(test::build_arguments(&CHECKED));
-    step(clippy.args(["--all-targets", "--", "-D", "warnings"]))?;
+    clippy.args(["--all-targets", "--", "-D", "warnings"]);
+    // How large a tensor handle is depends on the backends compiled in, so an `expect` of this
+    // lint in the code would be wrong in one build or the other.
+    step(clippy.args(["-A", "clippy::large_enum_variant"]))?;
     let mut examples = cargo();
     examples
         .args(["test", "--doc"])

@@ -184,7 +184,9 @@ proptest! {
     #[test]
     fn distances_are_ordered((a, b) in pairs(24), spacing in spacings(), tolerance in 0.0..30.0_f64) {
         let d = surfaces(&a, &b, spacing);
-        prop_assert!(d.hd95() <= d.hd() && d.hd95_medpy() <= d.hd() && d.assd() <= d.hd());
+        // the mean of equal distances may be one rounding above them
+        let highest_mean = d.hd() * (1.0 + ROUNDING);
+        prop_assert!(d.hd95() <= d.hd() && d.hd95_medpy() <= d.hd() && d.assd() <= highest_mean);
         prop_assert!(d.hd() <= a.view().diagonal(spacing));
         prop_assert!(d.nsd(tolerance).unwrap() <= d.nsd(2.0 * tolerance).unwrap());
         prop_assert_eq!(d.nsd(d.hd()).unwrap(), 1.0);

@@ -26,23 +26,32 @@ use crate::weight::{WeightShape, torch_dims};
 /// Settings the method does not read or cannot take; patterns that match nothing; targets that are
 /// no weights of linear layers or convolutions; ranks above a layer's limit; weights that are not
 /// finite; a model that already carries an adapter.
-pub fn attach<M: Module>(
-    model: M,
-    config: &AdapterConfig,
-) -> Result<(M, AttachReport), PeftError> {
+pub fn attach<M: Module>(model: M, config: &AdapterConfig) -> Result<(M, AttachReport), PeftError> {
     let params = inventory(&model);
     let selection = select(config, &params)?;
     let weights = read_targets(&model, &selection)?;
     let needs_svd = config.method.get().spectrum(config) != Spectrum::Unused;
-    let svds = if needs_svd { decompose(&selection, &weights)? } else { BTreeMap::new() };
+    let svds = if needs_svd {
+        decompose(&selection, &weights)?
+    } else {
+        BTreeMap::new()
+    };
     drop(weights);
 
     let mut adapters = BTreeMap::new();
     let mut plans = BTreeMap::new();
-    for param in params.iter().filter(|param| selection.targets.contains_key(&param.path)) {
+    for param in params
+        .iter()
+        .filter(|param| selection.targets.contains_key(&param.path))
+    {
         let shape = &selection.targets[&param.path];
         let svd = svds.get(&param.path);
-        let context = LayerContext { config, shape, svd, device: &param.device };
+        let context = LayerContext {
+            config,
+            shape,
+            svd,
+            device: &param.device,
+        };
         if let Some(adapter) = config.method.get().build(context)? {
             adapters.insert(param.path.clone(), adapter);
         }
@@ -51,7 +60,10 @@ pub fn attach<M: Module>(
         plans.insert(param.path.clone(), plan);
     }
     let report = report(config, &params, &selection, plans);
-    let attacher = Attacher { adapters, trained: selection.trained };
+    let attacher = Attacher {
+        adapters,
+        trained: selection.trained,
+    };
     Ok((model.apply_reparameterization(attacher), report))
 }
 
@@ -69,9 +81,16 @@ pub fn plan<M: Module>(model: &M, config: &AdapterConfig) -> Result<AttachReport
         BTreeMap::new()
     };
     let mut plans = BTreeMap::new();
-    for (path, shape) in &selection.targets {
+    // In the model's order, so that both report the same error first.
+    for path in params.iter().map(|param| &param.path) {
+        let Some(shape) = selection.targets.get(path) else {
+            continue;
+        };
         let values = svds.get(path).map(ThinSvd::values);
-        plans.insert(path.clone(), config.method.get().plan(config, shape, values.as_deref())?);
+        plans.insert(
+            path.clone(),
+            config.method.get().plan(config, shape, values.as_deref())?,
+        );
     }
     Ok(report(config, &params, &selection, plans))
 }
@@ -82,8 +101,14 @@ fn read_targets<M: Module>(
     selection: &Selection,
 ) -> Result<BTreeMap<String, Vec<f32>>, PeftError> {
     let weights = values(model, |path| selection.targets.contains_key(path))?;
-    match weights.iter().find(|(_, values)| values.iter().any(|value| !value.is_finite())) {
-        Some((path, _)) => Err(PeftError::NonFinite { path: path.clone(), context: "" }),
+    match weights
+        .iter()
+        .find(|(_, values)| values.iter().any(|value| !value.is_finite()))
+    {
+        Some((path, _)) => Err(PeftError::NonFinite {
+            path: path.clone(),
+            context: "",
+        }),
         None => Ok(weights),
     }
 }
@@ -134,7 +159,13 @@ fn report(
         if let Some(LayerPlan { rank, trainable }) = plans.remove(&param.path) {
             let WeightShape { path, dims } = selection.targets[&param.path].clone();
             let method = config.method.to_string();
-            adapted.push(LayerReport { path, shape: dims, method, rank, trainable });
+            adapted.push(LayerReport {
+                path,
+                shape: dims,
+                method,
+                rank,
+                trainable,
+            });
         } else if selection.trained.contains(&param.path) {
             let shape = torch_dims(&param.dims, param.container == "Linear");
             whole.push(LayerReport::whole(&param.path, shape, param.len()));
@@ -158,6 +189,9 @@ impl Reparameterizer for Attacher {
         path: &str,
         param: Param<Tensor<D>>,
     ) -> (Param<Tensor<D>>, Option<Adapter>) {
-        (param.set_require_grad(self.trained.contains(path)), self.adapters.remove(path))
+        (
+            param.set_require_grad(self.trained.contains(path)),
+            self.adapters.remove(path),
+        )
     }
 }

@@ -34,9 +34,19 @@ impl BasisBlock {
             return None;
         }
         let (left, right, rows, cols) = if shape.is_transposed() {
-            (svd.v(from, to), svd.ut(from, to), shape.fan_in(), shape.out())
+            (
+                svd.v(from, to),
+                svd.ut(from, to),
+                shape.fan_in(),
+                shape.out(),
+            )
         } else {
-            (svd.u(from, to), svd.vt(from, to), shape.out(), shape.fan_in())
+            (
+                svd.u(from, to),
+                svd.vt(from, to),
+                shape.out(),
+                shape.fan_in(),
+            )
         };
         let n = to - from;
         let values = svd.values()[from..to].to_vec();
@@ -57,9 +67,15 @@ impl BasisBlock {
     pub(crate) fn with_gain(&self, gain: Tensor<1>) -> (Tensor<2>, Tensor<2>) {
         let ([rows, _], [_, cols]) = (self.left.dims(), self.right.dims());
         if rows <= cols {
-            (self.left.clone() * gain.unsqueeze_dim(0), self.right.clone())
+            (
+                self.left.clone() * gain.unsqueeze_dim(0),
+                self.right.clone(),
+            )
         } else {
-            (self.left.clone(), self.right.clone() * gain.unsqueeze_dim(1))
+            (
+                self.left.clone(),
+                self.right.clone() * gain.unsqueeze_dim(1),
+            )
         }
     }
 
@@ -71,7 +87,11 @@ impl BasisBlock {
         q: Tensor<2>,
         transposed: bool,
     ) -> (Tensor<2>, Tensor<2>) {
-        let (p, q) = if transposed { (q.transpose(), p.transpose()) } else { (p, q) };
+        let (p, q) = if transposed {
+            (q.transpose(), p.transpose())
+        } else {
+            (p, q)
+        };
         (self.left.clone().matmul(p), q.matmul(self.right.clone()))
     }
 

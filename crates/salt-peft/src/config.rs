@@ -212,7 +212,9 @@ impl<'de> Deserialize<'de> for Rank {
             }
 
             fn visit_u64<E: de::Error>(self, value: u64) -> Result<Rank, E> {
-                usize::try_from(value).map(Rank::Absolute).map_err(E::custom)
+                usize::try_from(value)
+                    .map(Rank::Absolute)
+                    .map_err(E::custom)
             }
 
             fn visit_i64<E: de::Error>(self, value: i64) -> Result<Rank, E> {
@@ -273,7 +275,10 @@ mod tests {
             (Ok(rank), Ok(expected)) => {
                 assert_eq!(rank, expected);
                 let back = serde_json::to_string(&rank).expect("ranks serialise");
-                assert_eq!(serde_json::from_str::<Rank>(&back).expect("and read back"), rank);
+                assert_eq!(
+                    serde_json::from_str::<Rank>(&back).expect("and read back"),
+                    rank
+                );
             }
             (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
             (got, expected) => panic!("{input}: {got:?}, expected {expected:?}"),
@@ -311,8 +316,14 @@ mod tests {
         config.targets = vec!["fc".into()];
         config.check().expect("the defaults are sound");
         config.alpha = Some(8.0);
-        let error = config.check().expect_err("alpha belongs to LoRA").to_string();
-        assert!(error.contains("`alpha`") && error.contains("head_rank"), "{error}");
+        let error = config
+            .check()
+            .expect_err("alpha belongs to LoRA")
+            .to_string();
+        assert!(
+            error.contains("`alpha`") && error.contains("head_rank"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -22,6 +22,10 @@ macro_rules! registry {
         /// share this one. It adds no segment of its own to the factors' paths, which read
         /// `<weight>.adapter.<factor>`.
         #[derive(Clone, Debug)]
+        #[expect(
+            clippy::large_enum_variant,
+            reason = "one per adapted weight, and Burn boxes it: the bytes are few and on the heap"
+        )]
         pub enum Adapter {
             $(#[doc = concat!("See [`", stringify!($adapter), "`].")] $method($adapter),)*
         }

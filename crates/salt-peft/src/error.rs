@@ -211,7 +211,9 @@ pub enum PeftError {
         only_in: &'static str,
     },
     /// A trained tensor is missing.
-    #[error("{source_name} lacks `{name}`, which this model trains; the nearest it holds is {nearest}. Use the adapter of this very configuration")]
+    #[error(
+        "{source_name} lacks `{name}`, which this model trains; the nearest it holds is {nearest}. Use the adapter of this very configuration"
+    )]
     MissingTensor {
         /// The tensor.
         name: String,
@@ -221,7 +223,9 @@ pub enum PeftError {
         nearest: String,
     },
     /// A tensor has no place in the model.
-    #[error("{source_name} holds `{name}`, which this model does not train; the nearest it trains is {nearest}. Use the adapter of this very configuration")]
+    #[error(
+        "{source_name} holds `{name}`, which this model does not train; the nearest it trains is {nearest}. Use the adapter of this very configuration"
+    )]
     UnusedTensor {
         /// The tensor.
         name: String,
@@ -231,7 +235,9 @@ pub enum PeftError {
         nearest: String,
     },
     /// A tensor has another shape than the model's.
-    #[error("`{name}` in {source_name} has shape {found:?}, this model expects {expected:?}. Check rank and model size")]
+    #[error(
+        "`{name}` in {source_name} has shape {found:?}, this model expects {expected:?}. Check rank and model size"
+    )]
     Misshapen {
         /// The tensor.
         name: String,
@@ -243,7 +249,9 @@ pub enum PeftError {
         found: Vec<usize>,
     },
     /// A tensor has an element type that holds no trained values.
-    #[error("`{name}` in {source_name} has element type {found}, expected F32, F16, BF16 or F64. Write the adapter again")]
+    #[error(
+        "`{name}` in {source_name} has element type {found}, expected F32, F16, BF16 or F64. Write the adapter again"
+    )]
     WrongDType {
         /// The tensor.
         name: String,

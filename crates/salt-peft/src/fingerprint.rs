@@ -24,7 +24,9 @@ pub(crate) fn base_sha256<M: Module>(
         return Ok(None);
     }
     base.sort_by(|a, b| a.path.cmp(&b.path));
-    let values = values(model, |path| base.binary_search_by(|p| p.path.as_str().cmp(path)).is_ok())?;
+    let values = values(model, |path| {
+        base.binary_search_by(|p| p.path.as_str().cmp(path)).is_ok()
+    })?;
     let mut hash = Sha256::new();
     for param in base {
         hash.update((param.path.len() as u64).to_le_bytes());
@@ -33,7 +35,10 @@ pub(crate) fn base_sha256<M: Module>(
         for dim in &param.dims {
             hash.update((*dim as u64).to_le_bytes());
         }
-        let bytes: Vec<u8> = values[&param.path].iter().flat_map(|value| value.to_le_bytes()).collect();
+        let bytes: Vec<u8> = values[&param.path]
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect();
         hash.update(bytes);
     }
     let mut hex = String::with_capacity(64);

@@ -54,7 +54,10 @@ impl FloatParam {
 
     /// The weight's shape in PyTorch's order, under the path of its module.
     pub(crate) fn weight_shape(&self) -> WeightShape {
-        let path = self.module_path().filter(|path| !path.is_empty()).unwrap_or(&self.path);
+        let path = self
+            .module_path()
+            .filter(|path| !path.is_empty())
+            .unwrap_or(&self.path);
         WeightShape::new(path, torch_dims(&self.dims, true))
     }
 
@@ -125,7 +128,11 @@ pub(crate) fn values<M: Module>(
     model: &M,
     wanted: impl Fn(&str) -> bool,
 ) -> Result<BTreeMap<String, Vec<f32>>, PeftError> {
-    let mut reader = Reader { path: Vec::new(), wanted, values: Ok(BTreeMap::new()) };
+    let mut reader = Reader {
+        path: Vec::new(),
+        wanted,
+        values: Ok(BTreeMap::new()),
+    };
     model.visit(&mut reader);
     reader.values
 }
@@ -165,7 +172,14 @@ impl<F: Fn(&str) -> bool> ModuleVisitor for Reader<F> {
 /// # Errors
 /// [`PeftError::Unreadable`].
 pub(crate) fn to_f32<const D: usize>(path: &str, tensor: Tensor<D>) -> Result<Vec<f32>, PeftError> {
-    let unreadable = |reason: String| PeftError::Unreadable { path: path.into(), reason };
-    let data = tensor.try_into_data().map_err(|error| unreadable(format!("{error:?}")))?;
-    data.convert::<f32>().try_into_vec::<f32>().map_err(|error| unreadable(format!("{error:?}")))
+    let unreadable = |reason: String| PeftError::Unreadable {
+        path: path.into(),
+        reason,
+    };
+    let data = tensor
+        .try_into_data()
+        .map_err(|error| unreadable(format!("{error:?}")))?;
+    data.convert::<f32>()
+        .try_into_vec::<f32>()
+        .map_err(|error| unreadable(format!("{error:?}")))
 }

@@ -16,7 +16,10 @@ pub fn merge<M: Module>(model: M) -> Result<M, PeftError> {
     for (path, adapter) in adapters(&model) {
         let update = to_f32(&path, adapter.negated_update())?;
         if update.iter().any(|value| !value.is_finite()) {
-            return Err(PeftError::NonFinite { path, context: " in its update" });
+            return Err(PeftError::NonFinite {
+                path,
+                context: " in its update",
+            });
         }
     }
     Ok(model.materialize())

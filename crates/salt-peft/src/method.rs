@@ -89,11 +89,18 @@ pub trait Method: Sync {
         _shape: &WeightShape,
         _values: Option<&[f32]>,
     ) -> Result<LayerPlan, PeftError> {
-        Ok(LayerPlan { rank: "-".into(), trainable: 0 })
+        Ok(LayerPlan {
+            rank: "-".into(),
+            trainable: 0,
+        })
     }
 
     /// Fields that other readers of its `adapter_config.json` expect, e.g. HF peft's for LoRA.
-    fn file_fields(&self, _config: &AdapterConfig, _layers: &[WeightShape]) -> Vec<(String, Value)> {
+    fn file_fields(
+        &self,
+        _config: &AdapterConfig,
+        _layers: &[WeightShape],
+    ) -> Vec<(String, Value)> {
         Vec::new()
     }
 

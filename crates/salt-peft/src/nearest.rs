@@ -15,15 +15,23 @@ pub(crate) fn nearest<'a>(
     let segments = wanted.split('.').count();
     let mut scored: Vec<(f64, &str)> = names
         .into_iter()
-        .map(|name| (score(&wanted, name).max(score(&wanted, last(name, segments))), name))
+        .map(|name| {
+            (
+                score(&wanted, name).max(score(&wanted, last(name, segments))),
+                name,
+            )
+        })
         .collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
     scored.dedup_by(|a, b| a.1 == b.1);
     if scored.is_empty() {
         return "none".into();
     }
-    let quoted: Vec<String> =
-        scored.iter().take(count).map(|(_, name)| format!("`{name}`")).collect();
+    let quoted: Vec<String> = scored
+        .iter()
+        .take(count)
+        .map(|(_, name)| format!("`{name}`"))
+        .collect();
     quoted.join(", ")
 }
 
@@ -48,7 +56,11 @@ mod tests {
 
     #[test]
     fn suffixes_count() {
-        let names = ["encoder.blocks.0.attn.qkv", "encoder.blocks.0.mlp.lin1", "head"];
+        let names = [
+            "encoder.blocks.0.attn.qkv",
+            "encoder.blocks.0.mlp.lin1",
+            "head",
+        ];
         assert_eq!(
             nearest(r"blocks\.\d+\.attn\.qvk", names, 1),
             "`encoder.blocks.0.attn.qkv`"

@@ -13,5 +13,8 @@ use crate::inspect::adapters;
 /// # Shapes
 /// - output: `[1]`
 pub fn penalty<M: Module>(model: &M) -> Option<Tensor<1>> {
-    adapters(model).into_iter().filter_map(|(_, adapter)| adapter.penalty()).reduce(|a, b| a + b)
+    adapters(model)
+        .into_iter()
+        .filter_map(|(_, adapter)| adapter.penalty())
+        .reduce(|a, b| a + b)
 }

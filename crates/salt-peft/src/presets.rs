@@ -31,12 +31,20 @@ const DEPTH: usize = 12;
 const NECK: usize = 256;
 
 /// The paper's layers, as targets.
-const TARGETS: [&str; 3] =
-    [r"blocks\.\d+\.attn\.(qkv|proj)", r"blocks\.\d+\.mlp\.lin[12]", r"neck\.[02]"];
+const TARGETS: [&str; 3] = [
+    r"blocks\.\d+\.attn\.(qkv|proj)",
+    r"blocks\.\d+\.mlp\.lin[12]",
+    r"neck\.[02]",
+];
 
 /// The names of the presets.
-pub const PRESETS: [&str; 5] =
-    ["paper-salt-256", "paper-salt-4", "paper-lora-256", "paper-lora-4", "paper-ssam"];
+pub const PRESETS: [&str; 5] = [
+    "paper-salt-256",
+    "paper-salt-4",
+    "paper-lora-256",
+    "paper-lora-4",
+    "paper-ssam",
+];
 
 /// The configuration of a preset. It attaches to this project's SAM as it is; the prompt token
 /// stands where the paper has its text affine.
@@ -60,7 +68,9 @@ pub fn config(preset: &str) -> Result<AdapterConfig, PeftError> {
     };
     let mut config = AdapterConfig::new(method.parse::<MethodId>()?);
     config.targets = TARGETS.map(String::from).to_vec();
-    config.modules_to_save = ["norms", "pos_embed", "prompt_token"].map(String::from).to_vec();
+    config.modules_to_save = ["norms", "pos_embed", "prompt_token"]
+        .map(String::from)
+        .to_vec();
     match method {
         "salt" => {
             config.tail_rank = Some(size);
@@ -86,7 +96,10 @@ pub fn layers() -> Vec<WeightShape> {
             WeightShape::new(path("mlp.lin2"), [WIDTH, 4 * WIDTH]),
         ]);
     }
-    shapes.push(WeightShape::new("image_encoder.neck.0", [NECK, WIDTH, 1, 1]));
+    shapes.push(WeightShape::new(
+        "image_encoder.neck.0",
+        [NECK, WIDTH, 1, 1],
+    ));
     shapes.push(WeightShape::new("image_encoder.neck.2", [NECK, NECK, 3, 3]));
     shapes
 }

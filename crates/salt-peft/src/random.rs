@@ -18,7 +18,9 @@ pub(crate) fn stream(seed: u64, path: &str, factor: &str) -> ChaCha8Rng {
 /// `U(-b, b)`, `b = 1 / sqrt(fan_in)`.
 pub(crate) fn kaiming_uniform(rng: &mut impl Rng, count: usize, fan_in: usize) -> Vec<f32> {
     let bound = 1.0 / (fan_in as f32).sqrt();
-    (0..count).map(|_| rng.random_range(-bound..=bound)).collect()
+    (0..count)
+        .map(|_| rng.random_range(-bound..=bound))
+        .collect()
 }
 
 /// Normal values of the given deviation (Box-Muller).
@@ -50,7 +52,11 @@ mod tests {
     fn normal_has_its_deviation() {
         let values = normal(&mut stream(0, "p", "x"), 20_000, 0.01);
         let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / 20_000.0;
-        let var = values.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / 20_000.0;
+        let var = values
+            .iter()
+            .map(|v| (f64::from(*v) - mean).powi(2))
+            .sum::<f64>()
+            / 20_000.0;
         assert!(mean.abs() < 3e-4, "{mean}");
         assert!((var.sqrt() - 0.01).abs() < 3e-4, "{}", var.sqrt());
     }

@@ -127,7 +127,10 @@ mod tests {
         let types: BTreeSet<&str> = methods().map(|method| method.get().peft_type()).collect();
         assert_eq!((names.len(), types.len()), (METHODS.len(), METHODS.len()));
         for method in methods() {
-            assert_eq!(method.get().name().parse::<MethodId>().expect("registered"), method);
+            assert_eq!(
+                method.get().name().parse::<MethodId>().expect("registered"),
+                method
+            );
             let by_type = MethodId::from_peft_type(method.get().peft_type());
             assert_eq!(by_type.expect("registered"), method);
         }
@@ -135,7 +138,10 @@ mod tests {
 
     #[test]
     fn a_mistyped_name_gets_a_suggestion() {
-        let error = "slat".parse::<MethodId>().expect_err("mistyped").to_string();
+        let error = "slat"
+            .parse::<MethodId>()
+            .expect_err("mistyped")
+            .to_string();
         assert!(error.contains("Did you mean `salt`"), "{error}");
     }
 }

@@ -39,7 +39,13 @@ pub struct LayerReport {
 impl LayerReport {
     /// A parameter trained whole.
     pub(crate) fn whole(path: impl Into<String>, shape: Vec<usize>, trainable: usize) -> Self {
-        Self { path: path.into(), shape, method: "whole".into(), rank: "-".into(), trainable }
+        Self {
+            path: path.into(),
+            shape,
+            method: "whole".into(),
+            rank: "-".into(),
+            trainable,
+        }
     }
 }
 
@@ -51,12 +57,24 @@ impl AttachReport {
         adapted: Vec<LayerReport>,
         whole: Vec<LayerReport>,
     ) -> Self {
-        let sum = |layers: &[LayerReport]| layers.iter().map(|layer| layer.trainable).sum::<usize>();
+        let sum =
+            |layers: &[LayerReport]| layers.iter().map(|layer| layer.trainable).sum::<usize>();
         let adapter = sum(&adapted);
         let trainable = adapter + sum(&whole);
         let total = base + adapter;
-        let percent = if total == 0 { 0.0 } else { 100.0 * trainable as f64 / total as f64 };
+        let percent = if total == 0 {
+            0.0
+        } else {
+            100.0 * trainable as f64 / total as f64
+        };
         let layers = [adapted, whole].concat();
-        Self { method, total, trainable, adapter, percent, layers }
+        Self {
+            method,
+            total,
+            trainable,
+            adapter,
+            percent,
+            layers,
+        }
     }
 }

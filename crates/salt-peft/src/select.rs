@@ -56,21 +56,31 @@ fn extras(config: &AdapterConfig, params: &[FloatParam]) -> Result<BTreeSet<Stri
     let method = config.method.get();
     let mut trained = BTreeSet::new();
     if method.scope() == Scope::Everything {
-        trained.extend(params.iter().filter(|p| p.trainable).map(|p| p.path.clone()));
+        trained.extend(
+            params
+                .iter()
+                .filter(|p| p.trainable)
+                .map(|p| p.path.clone()),
+        );
     }
     let implied = method.extras().iter().copied();
     for pattern in implied.chain(config.modules_to_save.iter().map(String::as_str)) {
         let matches: Box<dyn Fn(&FloatParam) -> bool> = match pattern {
             "norms" => Box::new(FloatParam::is_norm),
             "pos_embed" => Box::new(|param| param.name() == "pos_embed"),
-            "prompt_token" => Box::new(|param| matches!(param.name(), "prompt_token" | "prompt_tokens")),
+            "prompt_token" => {
+                Box::new(|param| matches!(param.name(), "prompt_token" | "prompt_tokens"))
+            }
             pattern => {
                 let regex = compile_subtree(pattern)?;
                 Box::new(move |param| regex.is_match(&param.path).unwrap_or(false))
             }
         };
-        let found: Vec<String> =
-            params.iter().filter(|param| matches(param)).map(|param| param.path.clone()).collect();
+        let found: Vec<String> = params
+            .iter()
+            .filter(|param| matches(param))
+            .map(|param| param.path.clone())
+            .collect();
         if found.is_empty() {
             let names = params.iter().map(|param| param.path.as_str());
             return Err(no_match("modules_to_save", pattern, names));
@@ -109,7 +119,10 @@ fn targets(
             targets.insert(param.path.clone(), param.weight_shape());
         }
         if !found {
-            let names = candidates.iter().filter(|(_, p)| p.is_adaptable()).map(|(name, _)| *name);
+            let names = candidates
+                .iter()
+                .filter(|(_, p)| p.is_adaptable())
+                .map(|(name, _)| *name);
             return Err(no_match("targets", pattern, names));
         }
     }
@@ -141,7 +154,11 @@ fn compile(setting: &'static str, pattern: &str) -> Result<Regex, PeftError> {
 
 /// The same, with everything below what it matches.
 fn compile_subtree(pattern: &str) -> Result<Regex, PeftError> {
-    build("modules_to_save", pattern, format!(r"^(?:.*\.)?(?:{pattern})(?:\..*)?$"))
+    build(
+        "modules_to_save",
+        pattern,
+        format!(r"^(?:.*\.)?(?:{pattern})(?:\..*)?$"),
+    )
 }
 
 fn build(setting: &'static str, pattern: &str, full: String) -> Result<Regex, PeftError> {
@@ -181,7 +198,11 @@ mod tests {
     #[test]
     fn patterns_cover_whole_segments_to_the_end() {
         check(r"attn\.(qkv|proj)", "blocks.0.attn.qkv", true);
-        check(r"blocks\.\d+\.attn\.(qkv|proj)", "image_encoder.blocks.11.attn.proj", true);
+        check(
+            r"blocks\.\d+\.attn\.(qkv|proj)",
+            "image_encoder.blocks.11.attn.proj",
+            true,
+        );
         check("qkv", "blocks.0.attn.qkv", true);
         check("kv", "blocks.0.attn.qkv", false);
         check("attn", "blocks.0.attn.qkv", false);

@@ -18,7 +18,10 @@ const STATE: &str = "the given state";
 /// # Errors
 /// [`PeftError::Unreadable`].
 pub fn trainable_state<M: Module>(model: &M) -> Result<BTreeMap<String, TensorData>, PeftError> {
-    let mut visitor = StateReader { path: Vec::new(), state: Ok(BTreeMap::new()) };
+    let mut visitor = StateReader {
+        path: Vec::new(),
+        state: Ok(BTreeMap::new()),
+    };
     model.visit(&mut visitor);
     visitor.state
 }
@@ -34,10 +37,15 @@ pub fn load_trainable_state<M: Module>(
     model: M,
     state: BTreeMap<String, TensorData>,
 ) -> Result<M, PeftError> {
-    let trained: Vec<FloatParam> =
-        inventory(&model).into_iter().filter(|param| param.trainable).collect();
+    let trained: Vec<FloatParam> = inventory(&model)
+        .into_iter()
+        .filter(|param| param.trainable)
+        .collect();
     check_state(&trained, &state)?;
-    Ok(model.map(&mut StateWriter { path: Vec::new(), state }))
+    Ok(model.map(&mut StateWriter {
+        path: Vec::new(),
+        state,
+    }))
 }
 
 fn check_state(
@@ -61,10 +69,16 @@ fn check_state(
             });
         }
         if data.iter::<f32>().any(|value| !value.is_finite()) {
-            return Err(PeftError::NonFinite { path: param.path.clone(), context: " in the given state" });
+            return Err(PeftError::NonFinite {
+                path: param.path.clone(),
+                context: " in the given state",
+            });
         }
     }
-    match state.keys().find(|name| !trained.iter().any(|param| &param.path == *name)) {
+    match state
+        .keys()
+        .find(|name| !trained.iter().any(|param| &param.path == *name))
+    {
         Some(name) => Err(PeftError::UnusedTensor {
             name: name.clone(),
             source_name: STATE.into(),

@@ -34,8 +34,7 @@ impl ThinSvd {
         let mut v = Mat::zeros(cols, k);
         let mut s = Diag::<f64>::zeros(k);
         let thin = ComputeSvdVectors::Thin;
-        let scratch =
-            svd::svd_scratch::<f64>(rows, cols, thin, thin, Par::Seq, Default::default());
+        let scratch = svd::svd_scratch::<f64>(rows, cols, thin, thin, Par::Seq, Default::default());
         svd::svd(
             matrix.as_ref(),
             s.as_mut(),
@@ -84,8 +83,16 @@ impl ThinSvd {
 
     fn apply_sign_rule(&mut self) {
         for col in 0..self.s.len() {
-            let largest = self.u.col(col).iter().fold(0.0_f64, |max, x| max.max(x.abs()));
-            let leading = self.u.col(col).iter().find(|x| x.abs() >= largest * (1.0 - TIE));
+            let largest = self
+                .u
+                .col(col)
+                .iter()
+                .fold(0.0_f64, |max, x| max.max(x.abs()));
+            let leading = self
+                .u
+                .col(col)
+                .iter()
+                .find(|x| x.abs() >= largest * (1.0 - TIE));
             if leading.is_some_and(|x| *x < 0.0) {
                 for matrix in [&mut self.u, &mut self.v] {
                     matrix.col_mut(col).iter_mut().for_each(|x| *x = -*x);
@@ -157,8 +164,9 @@ mod tests {
         let mut worst = 0.0_f64;
         for (index, value) in values.iter().enumerate() {
             let (i, j) = (index / cols, index % cols);
-            let product: f64 =
-                (0..svd.k()).map(|c| svd.u[(i, c)] * svd.s[c] * svd.v[(j, c)]).sum();
+            let product: f64 = (0..svd.k())
+                .map(|c| svd.u[(i, c)] * svd.s[c] * svd.v[(j, c)])
+                .sum();
             worst = worst.max((product - f64::from(*value)).abs());
         }
         worst
@@ -171,7 +179,10 @@ mod tests {
         let svd = decompose(2, 2, &values);
         let root = 5.0_f32.sqrt();
         let s = svd.values();
-        assert!((s[0] - 3.0 * root).abs() < 1e-6 && (s[1] - root).abs() < 1e-6, "{s:?}");
+        assert!(
+            (s[0] - 3.0 * root).abs() < 1e-6 && (s[1] - root).abs() < 1e-6,
+            "{s:?}"
+        );
         // Left vectors (1, 3) / sqrt(10) and, by the sign rule, (3, -1) / sqrt(10).
         let ten = 10.0_f32.sqrt();
         let expected = [1.0 / ten, 3.0 / ten, 3.0 / ten, -1.0 / ten];
@@ -187,7 +198,9 @@ mod tests {
         let svd = decompose(3, 5, &values);
         assert!(residual(&svd, 5, &values) < 1e-12);
         let full = svd.v(0, 3);
-        let tail: Vec<f32> = (0..5).flat_map(|row| full[row * 3 + 1..row * 3 + 3].to_vec()).collect();
+        let tail: Vec<f32> = (0..5)
+            .flat_map(|row| full[row * 3 + 1..row * 3 + 3].to_vec())
+            .collect();
         assert_eq!(svd.v(1, 3), tail);
         assert_eq!(svd.vt(1, 3), crate::weight::transpose(&svd.v(1, 3), 5, 2));
         assert_eq!(svd.ut(0, 1), svd.u(0, 1));
@@ -202,7 +215,11 @@ mod tests {
             for matrix in [&mut flipped.u, &mut flipped.v] {
                 matrix.col_mut(col).iter_mut().for_each(|x| *x = -*x);
             }
-            let moved = svd.probe().iter().zip(flipped.probe()).any(|(a, b)| (a - b).abs() > 1e-3);
+            let moved = svd
+                .probe()
+                .iter()
+                .zip(flipped.probe())
+                .any(|(a, b)| (a - b).abs() > 1e-3);
             assert!(moved, "column {col}");
         }
     }

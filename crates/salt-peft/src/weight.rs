@@ -18,7 +18,10 @@ pub struct WeightShape {
 impl WeightShape {
     /// A weight by its PyTorch dimensions.
     pub fn new(path: impl Into<String>, dims: impl Into<Vec<usize>>) -> Self {
-        Self { path: path.into(), dims: dims.into() }
+        Self {
+            path: path.into(),
+            dims: dims.into(),
+        }
     }
 
     /// Rows of the matrix: output features.
@@ -63,14 +66,17 @@ pub(crate) fn transpose<T: Copy>(values: &[T], rows: usize, cols: usize) -> Vec<
 ///
 /// `W - (-delta)` and `W + delta` differ in one case: a zero update. `x - (+0)` is `x` for every
 /// x, while `-0 + (+0)` is `+0`; so an adapter that changes nothing leaves every bit as it was.
-/// Matrix products of zeros start from +0 and stay +0, hence the negated update is +0.
+/// A matrix product of zeros may be either zero; adding +0 makes it +0.
 ///
 /// # Shapes
 /// - base: any
 /// - negated: `[rows, cols]` with as many elements as base
 pub(crate) fn add_update<const D: usize>(base: Tensor<D>, negated: Tensor<2>) -> Tensor<D> {
     // Element-wise operations do not promote: an f32 update meets a half-precision base in its type.
-    let negated = negated.cast(base.dtype()).reshape(base.shape());
+    let negated = negated
+        .add_scalar(0.0)
+        .cast(base.dtype())
+        .reshape(base.shape());
     base.sub(negated)
 }
 

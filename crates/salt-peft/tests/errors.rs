@@ -26,11 +26,15 @@ fn lora() -> AdapterConfig {
 
 /// The error of attaching to the MLP; its message must hold all the parts. The plan agrees.
 fn check(config: &AdapterConfig, parts: &[&str]) {
-    let attached = attach(Mlp::new(1, &device()), config).expect_err("refused").to_string();
+    let attached = attach(Mlp::new(1, &device()), config)
+        .expect_err("refused")
+        .to_string();
     for part in parts {
         assert!(attached.contains(part), "`{part}` is not in: {attached}");
     }
-    let planned = plan(&Mlp::new(1, &device()), config).expect_err("refused").to_string();
+    let planned = plan(&Mlp::new(1, &device()), config)
+        .expect_err("refused")
+        .to_string();
     assert_eq!(planned, attached);
 }
 
@@ -41,17 +45,36 @@ fn with(mut config: AdapterConfig, change: impl FnOnce(&mut AdapterConfig)) -> A
 
 #[test]
 fn a_target_that_matches_nothing_names_the_nearest() {
-    check(&with(salt(), |c| c.targets = vec!["fc2".into()]), &["`fc2`", "`targets`", "`fc1`"]);
     check(
-        &with(salt(), |c| c.targets = vec!["fc1".into(), r"block\.\d".into()]),
+        &with(salt(), |c| c.targets = vec!["fc2".into()]),
+        &["`fc2`", "`targets`", "`fc1`"],
+    );
+    check(
+        &with(salt(), |c| {
+            c.targets = vec!["fc1".into(), r"block\.\d".into()]
+        }),
         &[r"`block\.\d`", "`blocks.0`"],
     );
-    check(&with(salt(), |c| c.targets.clear()), &["targets", "at least one"]);
-    check(&with(salt(), |c| c.targets = vec!["fc(1".into()]), &["`fc(1`", "regular expression"]);
-    check(&with(salt(), |c| c.modules_to_save = vec!["nrom".into()]), &["`nrom`", "`norm."]);
-    check(&with(salt(), |c| c.modules_to_save = vec!["prompt_token".into()]), &["`prompt_token`"]);
     check(
-        &with(salt(), |c| c.rank_pattern = [("fc9".into(), Rank::Absolute(1))].into()),
+        &with(salt(), |c| c.targets.clear()),
+        &["targets", "at least one"],
+    );
+    check(
+        &with(salt(), |c| c.targets = vec!["fc(1".into()]),
+        &["`fc(1`", "regular expression"],
+    );
+    check(
+        &with(salt(), |c| c.modules_to_save = vec!["nrom".into()]),
+        &["`nrom`", "`norm."],
+    );
+    check(
+        &with(salt(), |c| c.modules_to_save = vec!["prompt_token".into()]),
+        &["`prompt_token`"],
+    );
+    check(
+        &with(salt(), |c| {
+            c.rank_pattern = [("fc9".into(), Rank::Absolute(1))].into()
+        }),
         &["`fc9`", "`rank_pattern`", "`fc1`"],
     );
 }
@@ -60,17 +83,34 @@ fn a_target_that_matches_nothing_names_the_nearest() {
 fn a_rank_above_the_limit_names_the_layer() {
     let too_high = with(salt(), |c| c.head_rank = Some(Rank::Absolute(10)));
     check(&too_high, &["`head_rank` is 10", "`fc1`", "at most 9"]);
-    check(&with(salt(), |c| c.tail_rank = Some(7)), &["`tail_rank` is 7", "`blocks.1`", "6"]);
-    check(&with(lora(), |c| c.rank = Some(7)), &["`rank` is 7", "`blocks.1`", "6"]);
-    let pattern = with(lora(), |c| c.rank_pattern = [("fc1".into(), Rank::Absolute(30))].into());
+    check(
+        &with(salt(), |c| c.tail_rank = Some(7)),
+        &["`tail_rank` is 7", "`blocks.1`", "6"],
+    );
+    check(
+        &with(lora(), |c| c.rank = Some(7)),
+        &["`rank` is 7", "`blocks.1`", "6"],
+    );
+    let pattern = with(lora(), |c| {
+        c.rank_pattern = [("fc1".into(), Rank::Absolute(30))].into()
+    });
     check(&pattern, &["`rank_pattern` is 30", "`fc1`", "9"]);
 }
 
 #[test]
 fn settings_out_of_range_are_refused() {
-    check(&with(salt(), |c| c.head_rank = Some(Rank::Ratio(1.5))), &["`head_rank` is 1.5"]);
-    check(&with(salt(), |c| c.head_rank = Some(Rank::Energy(0.0))), &["energy:0"]);
-    check(&with(salt(), |c| c.lambda = Some(f64::NAN)), &["`lambda` is NaN"]);
+    check(
+        &with(salt(), |c| c.head_rank = Some(Rank::Ratio(1.5))),
+        &["`head_rank` is 1.5"],
+    );
+    check(
+        &with(salt(), |c| c.head_rank = Some(Rank::Energy(0.0))),
+        &["energy:0"],
+    );
+    check(
+        &with(salt(), |c| c.lambda = Some(f64::NAN)),
+        &["`lambda` is NaN"],
+    );
     check(&with(lora(), |c| c.alpha = Some(0.0)), &["`alpha` is 0"]);
     check(&with(lora(), |c| c.rank = Some(0)), &["`rank` is 0"]);
     let nothing = |c: &mut AdapterConfig| {
@@ -82,20 +122,36 @@ fn settings_out_of_range_are_refused() {
         c.tail_rank = Some(0);
         c.rank_pattern = [("fc1".into(), Rank::Absolute(0))].into();
     };
-    check(&with(salt(), nothing_here), &["rank_pattern", "a head, a tail, or both"]);
-    check(&with(lora(), |c| c.head_rank = Some(Rank::Ratio(0.1))), &["`head_rank`", "`lora`"]);
+    check(
+        &with(salt(), nothing_here),
+        &["rank_pattern", "a head, a tail, or both"],
+    );
+    check(
+        &with(lora(), |c| c.head_rank = Some(Rank::Ratio(0.1))),
+        &["`head_rank`", "`lora`"],
+    );
 }
 
 #[test]
 fn attaching_twice_is_refused() {
     let (model, _) = attach(Mlp::new(1, &device()), &salt()).expect("sound");
-    for config in [salt(), lora(), AdapterConfig::new("full".parse().expect("registered"))] {
+    for config in [
+        salt(),
+        lora(),
+        AdapterConfig::new("full".parse().expect("registered")),
+    ] {
         let error = attach(model.clone(), &config).expect_err("refused");
-        assert!(matches!(&error, PeftError::AlreadyAttached { path } if path == "fc1.weight"), "{error}");
+        assert!(
+            matches!(&error, PeftError::AlreadyAttached { path } if path == "fc1.weight"),
+            "{error}"
+        );
     }
     // Burn's own adapters count too.
     let foreign = Mlp::new(1, &device()).apply_lora(Lora::new(2, 4.0));
-    assert!(matches!(attach(foreign, &salt()), Err(PeftError::AlreadyAttached { .. })));
+    assert!(matches!(
+        attach(foreign, &salt()),
+        Err(PeftError::AlreadyAttached { .. })
+    ));
 }
 
 #[test]
@@ -108,7 +164,9 @@ fn weights_that_are_not_finite_are_refused() {
             Tensor::from_data(TensorData::new(values, w.dims()), &w.device())
         });
         for config in [salt(), lora()] {
-            let error = attach(base.clone(), &config).expect_err("refused").to_string();
+            let error = attach(base.clone(), &config)
+                .expect_err("refused")
+                .to_string();
             assert!(error.contains("`blocks.0.weight`"), "{error}");
         }
     }
@@ -127,7 +185,10 @@ fn a_layer_of_another_kind_is_refused() {
     };
     let config = with(salt(), |c| c.targets = vec!["table|fc".into()]);
     let error = attach(mixed, &config).expect_err("refused").to_string();
-    assert!(error.contains("`table.weight`") && error.contains("Embedding"), "{error}");
+    assert!(
+        error.contains("`table.weight`") && error.contains("Embedding"),
+        "{error}"
+    );
 }
 
 /// A saved adapter of the MLP, to be spoilt.
@@ -151,17 +212,29 @@ fn spoil(dir: &Path, change: impl FnOnce(&mut Vec<(String, Vec<usize>, Vec<f32>)
         .tensors()
         .into_iter()
         .map(|(name, view)| {
-            let values = view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b));
+            let values = view
+                .data()
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .map(|b| f32::from_le_bytes(*b));
             (name, view.shape().to_vec(), values.collect())
         })
         .collect();
     change(&mut tensors);
     let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = tensors
         .into_iter()
-        .map(|(name, dims, values)| (name, dims, values.iter().flat_map(|v| v.to_le_bytes()).collect()))
+        .map(|(name, dims, values)| {
+            (
+                name,
+                dims,
+                values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            )
+        })
         .collect();
     let views = bytes.iter().map(|(name, dims, bytes)| {
-        let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, dims.clone(), bytes);
+        let view =
+            safetensors::tensor::TensorView::new(safetensors::Dtype::F32, dims.clone(), bytes);
         (name, view.expect("sound"))
     });
     std::fs::write(path, safetensors::serialize(views, None).expect("sound")).expect("writes");
@@ -170,32 +243,58 @@ fn spoil(dir: &Path, change: impl FnOnce(&mut Vec<(String, Vec<usize>, Vec<f32>)
 #[test]
 fn spoilt_tensor_files_are_refused() {
     let dir = saved(&salt());
-    spoil(dir.path(), |tensors| tensors.retain(|(name, ..)| !name.ends_with("fc1.salt_scale")));
+    spoil(dir.path(), |tensors| {
+        tensors.retain(|(name, ..)| !name.ends_with("fc1.salt_scale"))
+    });
     let error = load_error(dir.path());
-    assert!(matches!(&error, PeftError::MissingTensor { name, .. } if name.ends_with("fc1.salt_scale")), "{error}");
+    assert!(
+        matches!(&error, PeftError::MissingTensor { name, .. } if name.ends_with("fc1.salt_scale")),
+        "{error}"
+    );
 
     let dir = saved(&salt());
-    spoil(dir.path(), |tensors| tensors.push(("base_model.model.fc1.salt_sclae".into(), vec![1], vec![0.0])));
+    spoil(dir.path(), |tensors| {
+        tensors.push(("base_model.model.fc1.salt_sclae".into(), vec![1], vec![0.0]))
+    });
     let error = load_error(dir.path());
-    assert!(matches!(&error, PeftError::UnusedTensor { nearest, .. } if nearest.contains("fc1.salt_scale")), "{error}");
+    assert!(
+        matches!(&error, PeftError::UnusedTensor { nearest, .. } if nearest.contains("fc1.salt_scale")),
+        "{error}"
+    );
 
     let dir = saved(&salt());
     spoil(dir.path(), |tensors| {
         tensors[0].1 = vec![tensors[0].2.len(), 1];
     });
-    assert!(matches!(load_error(dir.path()), PeftError::Misshapen { .. }));
+    assert!(matches!(
+        load_error(dir.path()),
+        PeftError::Misshapen { .. }
+    ));
 
     let dir = saved(&salt());
     spoil(dir.path(), |tensors| tensors[2].2[0] = f32::NAN);
-    assert!(matches!(load_error(dir.path()), PeftError::NonFinite { .. }));
+    assert!(matches!(
+        load_error(dir.path()),
+        PeftError::NonFinite { .. }
+    ));
 
     let dir = saved(&salt());
-    std::fs::write(dir.path().join("adapter_model.safetensors"), b"not a tensor file").expect("writes");
-    assert!(matches!(load_error(dir.path()), PeftError::BadTensorFile { .. }));
+    std::fs::write(
+        dir.path().join("adapter_model.safetensors"),
+        b"not a tensor file",
+    )
+    .expect("writes");
+    assert!(matches!(
+        load_error(dir.path()),
+        PeftError::BadTensorFile { .. }
+    ));
 
     std::fs::remove_file(dir.path().join("adapter_model.safetensors")).expect("exists");
     let error = load_error(dir.path()).to_string();
-    assert!(error.contains("cannot read") && error.contains("adapter_model.safetensors"), "{error}");
+    assert!(
+        error.contains("cannot read") && error.contains("adapter_model.safetensors"),
+        "{error}"
+    );
 }
 
 /// Rewrites the configuration file by text replacement.
@@ -209,26 +308,49 @@ fn edit(dir: &Path, from: &str, to: &str) {
 #[test]
 fn spoilt_configurations_are_refused() {
     let dir = saved(&salt());
-    edit(dir.path(), "\"peft_type\": \"SALT\"", "\"peft_type\": \"LORA\"");
-    assert!(matches!(load_error(dir.path()), PeftError::OtherMethod { .. }));
+    edit(
+        dir.path(),
+        "\"peft_type\": \"SALT\"",
+        "\"peft_type\": \"LORA\"",
+    );
+    assert!(matches!(
+        load_error(dir.path()),
+        PeftError::OtherMethod { .. }
+    ));
 
     let dir = saved(&salt());
-    edit(dir.path(), "\"peft_type\": \"SALT\"", "\"peft_type\": \"IA3\"");
-    assert!(matches!(load_error(dir.path()), PeftError::UnknownMethod { .. }));
+    edit(
+        dir.path(),
+        "\"peft_type\": \"SALT\"",
+        "\"peft_type\": \"IA3\"",
+    );
+    assert!(matches!(
+        load_error(dir.path()),
+        PeftError::UnknownMethod { .. }
+    ));
 
     let dir = saved(&salt());
     edit(dir.path(), "\"tail_rank\"", "\"tial_rank\"");
-    assert!(matches!(load_error(dir.path()), PeftError::BadConfigFile { .. }));
+    assert!(matches!(
+        load_error(dir.path()),
+        PeftError::BadConfigFile { .. }
+    ));
 
     let dir = saved(&salt());
     let header = read_header(dir.path()).expect("sound");
     let probe = header.basis["fc1"][0];
     edit(dir.path(), &probe.to_string(), &(probe + 0.01).to_string());
     let error = load_error(dir.path());
-    assert!(matches!(&error, PeftError::WrongBasis { path } if path == "fc1"), "{error}");
+    assert!(
+        matches!(&error, PeftError::WrongBasis { path } if path == "fc1"),
+        "{error}"
+    );
 
     let error = load_error(Path::new("/nonexistent/adapter")).to_string();
-    assert!(error.contains("cannot read") && error.contains("adapter_config.json"), "{error}");
+    assert!(
+        error.contains("cannot read") && error.contains("adapter_config.json"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -238,9 +360,17 @@ fn an_adapter_of_another_model_is_refused() {
     let linear: Linear = LinearConfig::new(9, 14).init(&device());
     let (model, _) = attach(vec![linear], &config).expect("sound");
     save_adapter(&model, &config, dir.path()).expect("saves");
-    let wider = vec![LinearConfig::new(9, 14).init(&device()), LinearConfig::new(2, 2).init(&device())];
-    let error = load_adapter(wider, dir.path()).expect_err("refused").to_string();
-    assert!(error.contains("`1`") && error.contains("only in this model"), "{error}");
+    let wider = vec![
+        LinearConfig::new(9, 14).init(&device()),
+        LinearConfig::new(2, 2).init(&device()),
+    ];
+    let error = load_adapter(wider, dir.path())
+        .expect_err("refused")
+        .to_string();
+    assert!(
+        error.contains("`1`") && error.contains("only in this model"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -255,7 +385,10 @@ fn a_state_of_another_method_is_refused() {
     let error = load_trainable_state(salted.clone(), state).expect_err("refused");
     assert!(matches!(error, PeftError::UnusedTensor { .. }), "{error}");
     let mut state = trainable_state(&salted).expect("readable");
-    state.insert("fc1.weight.adapter.shift".into(), TensorData::new(vec![0.0_f32], [1]));
+    state.insert(
+        "fc1.weight.adapter.shift".into(),
+        TensorData::new(vec![0.0_f32], [1]),
+    );
     let error = load_trainable_state(salted.clone(), state).expect_err("refused");
     assert!(matches!(error, PeftError::Misshapen { .. }), "{error}");
     // Saving under another configuration than the one attached.
@@ -269,19 +402,29 @@ fn a_state_of_another_method_is_refused() {
 
 #[test]
 fn diverged_factors_are_refused() {
-    let (model, _) = attach(ConvNet::new(1, &device()), &config::<ConvNet>("salt".parse().expect("registered")))
-        .expect("sound");
+    let (model, _) = attach(
+        ConvNet::new(1, &device()),
+        &config::<ConvNet>("salt".parse().expect("registered")),
+    )
+    .expect("sound");
     let mut state = trainable_state(&model).expect("readable");
     let first = state.values_mut().next().expect("trained");
     *first = TensorData::new(vec![f32::NAN; first.num_elements()], first.shape().clone());
     let error = load_trainable_state(model.clone(), state).expect_err("refused");
     assert!(matches!(error, PeftError::NonFinite { .. }), "{error}");
     // Overflow that only shows in the product: 1e30 * 1e30.
-    let huge = trainable_state(&model).expect("readable").into_iter().map(|(path, data)| {
-        let value = if path.ends_with(".scale") { 1e38 } else { 1e30_f32 };
-        let data = TensorData::new(vec![value; data.num_elements()], data.shape().clone());
-        (path, data)
-    });
+    let huge = trainable_state(&model)
+        .expect("readable")
+        .into_iter()
+        .map(|(path, data)| {
+            let value = if path.ends_with(".scale") {
+                1e38
+            } else {
+                1e30_f32
+            };
+            let data = TensorData::new(vec![value; data.num_elements()], data.shape().clone());
+            (path, data)
+        });
     let model = load_trainable_state(model, huge.collect()).expect("finite so far");
     assert!(matches!(merge(model), Err(PeftError::NonFinite { .. })));
 }

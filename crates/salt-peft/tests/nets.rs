@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{GroupNorm, GroupNormConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig, PaddingConfig2d};
+use burn::nn::{
+    GroupNorm, GroupNormConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig, PaddingConfig2d,
+};
 use burn::tensor::{Device, Tensor, TensorData};
 use salt_peft::{AdapterConfig, MethodId, Rank};
 
@@ -47,7 +49,10 @@ impl Net for Mlp {
             pos_embed: Param::from_tensor(Tensor::zeros([4, 9], device)),
             constant: Param::from_tensor(Tensor::zeros([6], device)).set_require_grad(false),
         };
-        net.map(&mut Fill { seed, path: Vec::new() })
+        net.map(&mut Fill {
+            seed,
+            path: Vec::new(),
+        })
     }
 
     fn outputs(&self) -> Tensor<2> {
@@ -75,12 +80,20 @@ impl Net for ConvNet {
     fn new(seed: u64, device: &Device) -> Self {
         let padding = PaddingConfig2d::Explicit(1, 1, 1, 1);
         let net = Self {
-            stem: Conv2dConfig::new([3, 8], [3, 3]).with_padding(padding).init(device),
+            stem: Conv2dConfig::new([3, 8], [3, 3])
+                .with_padding(padding)
+                .init(device),
             norm: GroupNormConfig::new(2, 8).init(device),
-            grouped: Conv2dConfig::new([8, 6], [2, 2]).with_groups(2).with_stride([2, 2]).init(device),
+            grouped: Conv2dConfig::new([8, 6], [2, 2])
+                .with_groups(2)
+                .with_stride([2, 2])
+                .init(device),
             head: LinearConfig::new(24, 5).init(device),
         };
-        net.map(&mut Fill { seed, path: Vec::new() })
+        net.map(&mut Fill {
+            seed,
+            path: Vec::new(),
+        })
     }
 
     fn outputs(&self) -> Tensor<2> {
@@ -144,13 +157,18 @@ impl ModuleMapper for Fill {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let path = self.path.join(".");
-        let seed = path.bytes().fold(self.seed, |hash, byte| hash * 31 % 65_521 + u64::from(byte));
+        let seed = path
+            .bytes()
+            .fold(self.seed, |hash, byte| hash * 31 % 65_521 + u64::from(byte));
         let dims = param.dims();
         param.map(|old| {
-            let values = pattern(dims, seed, &old.device()).into_data().try_into_vec::<f32>();
+            let values = pattern(dims, seed, &old.device())
+                .into_data()
+                .try_into_vec::<f32>();
             let values = values.expect("f32").into_iter().enumerate();
-            let values: Vec<f32> =
-                values.map(|(i, x)| if i % 7 == 3 { -0.0 } else { 0.6 * x }).collect();
+            let values: Vec<f32> = values
+                .map(|(i, x)| if i % 7 == 3 { -0.0 } else { 0.6 * x })
+                .collect();
             Tensor::from_data(TensorData::new(values, dims), &old.device())
                 .set_require_grad(old.is_require_grad())
         })
@@ -167,7 +185,10 @@ pub(crate) struct Seen {
 
 /// Every float parameter of a module, by path.
 pub(crate) fn parameters<M: Module>(model: &M) -> BTreeMap<String, Seen> {
-    let mut visitor = See { path: Vec::new(), seen: BTreeMap::new() };
+    let mut visitor = See {
+        path: Vec::new(),
+        seen: BTreeMap::new(),
+    };
     model.visit(&mut visitor);
     visitor.seen
 }
@@ -187,9 +208,15 @@ impl ModuleVisitor for See {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let seen =
-            Seen { id: param.id, requires_grad: param.is_require_grad(), bits: bits(param.base()) };
-        assert!(self.seen.insert(self.path.join("."), seen).is_none(), "a path is used twice");
+        let seen = Seen {
+            id: param.id,
+            requires_grad: param.is_require_grad(),
+            bits: bits(param.base()),
+        };
+        assert!(
+            self.seen.insert(self.path.join("."), seen).is_none(),
+            "a path is used twice"
+        );
     }
 }
 
@@ -200,19 +227,34 @@ pub(crate) fn bits<const D: usize>(tensor: Tensor<D>) -> Vec<u32> {
 
 /// The values of a tensor.
 pub(crate) fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().convert::<f32>().try_into_vec().expect("f32")
+    tensor
+        .into_data()
+        .convert::<f32>()
+        .try_into_vec()
+        .expect("f32")
 }
 
 /// The largest difference relative to the largest value.
 pub(crate) fn relative_error(got: &[f32], expected: &[f32]) -> f32 {
     assert_eq!(got.len(), expected.len());
-    let scale = expected.iter().fold(f32::MIN_POSITIVE, |max, x| max.max(x.abs()));
+    let scale = expected
+        .iter()
+        .fold(f32::MIN_POSITIVE, |max, x| max.max(x.abs()));
     let errors = got.iter().zip(expected).map(|(a, b)| (a - b).abs() / scale);
-    errors.fold(0.0, |max, x| if x.is_nan() { f32::INFINITY } else { max.max(x) })
+    errors.fold(0.0, |max, x| {
+        if x.is_nan() {
+            f32::INFINITY
+        } else {
+            max.max(x)
+        }
+    })
 }
 
 /// Asserts closeness relative to the largest value.
 pub(crate) fn assert_close(got: &[f32], expected: &[f32], tolerance: f32, what: &str) {
     let error = relative_error(got, expected);
-    assert!(error <= tolerance, "{what}: relative error {error} above {tolerance}");
+    assert!(
+        error <= tolerance,
+        "{what}: relative error {error} above {tolerance}"
+    );
 }

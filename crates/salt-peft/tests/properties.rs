@@ -8,9 +8,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 use proptest::prelude::*;
 use salt_peft::svd::ThinSvd;
-use salt_peft::{
-    AdapterConfig, Rank, Relu, attach, load_trainable_state, merge, trainable_state,
-};
+use salt_peft::{AdapterConfig, Rank, Relu, attach, load_trainable_state, merge, trainable_state};
 
 use crate::nets::{bits, floats, relative_error};
 
@@ -61,15 +59,20 @@ fn weight() -> impl Strategy<Value = Weight> {
         1 => Just(Kind::Repeated),
     ];
     let values = proptest::collection::vec(-1.0_f32..1.0, 97);
-    (1_usize..14, 1_usize..14, kind, values)
-        .prop_map(|(rows, cols, kind, values)| Weight { rows, cols, kind, values })
+    (1_usize..14, 1_usize..14, kind, values).prop_map(|(rows, cols, kind, values)| Weight {
+        rows,
+        cols,
+        kind,
+        values,
+    })
 }
 
 /// The weight as a linear layer: Burn stores its transpose.
 fn linear(weight: &Weight, device: &Device) -> Vec<Linear> {
     let Weight { rows, cols, .. } = *weight;
-    let values: Vec<f32> =
-        (0..cols).flat_map(|col| (0..rows).map(move |row| weight.entry(row, col))).collect();
+    let values: Vec<f32> = (0..cols)
+        .flat_map(|col| (0..rows).map(move |row| weight.entry(row, col)))
+        .collect();
     let mut linear = LinearConfig::new(cols, rows).init(device);
     linear.weight = Param::from_data(TensorData::new(values, [cols, rows]), device);
     vec![linear]
@@ -78,8 +81,9 @@ fn linear(weight: &Weight, device: &Device) -> Vec<Linear> {
 /// The weight as a convolution of one input channel.
 fn conv(weight: &Weight, device: &Device) -> Vec<Conv2d> {
     let Weight { rows, cols, .. } = *weight;
-    let values: Vec<f32> =
-        (0..rows).flat_map(|row| (0..cols).map(move |col| weight.entry(row, col))).collect();
+    let values: Vec<f32> = (0..rows)
+        .flat_map(|row| (0..cols).map(move |col| weight.entry(row, col)))
+        .collect();
     let mut conv = Conv2dConfig::new([1, rows], [1, cols]).init(device);
     conv.weight = Param::from_data(TensorData::new(values, [rows, 1, 1, cols]), device);
     vec![conv]
@@ -92,16 +96,26 @@ fn config(method: &str) -> AdapterConfig {
 }
 
 /// Attaches (checking the identity), sets all factors, returns them with the merged model.
-fn moved<M: Module>(model: M, config: &AdapterConfig, seed: usize) -> (M, BTreeMap<String, Vec<f64>>) {
+fn moved<M: Module>(
+    model: M,
+    config: &AdapterConfig,
+    seed: usize,
+) -> (M, BTreeMap<String, Vec<f64>>) {
     let (model, _) = attach(model, config).expect("sound");
     let mut state = trainable_state(&model).expect("readable");
     let mut factors = BTreeMap::new();
     for (path, data) in &mut state {
-        let Some((_, field)) = path.split_once(".adapter.") else { continue };
+        let Some((_, field)) = path.split_once(".adapter.") else {
+            continue;
+        };
         let around = if field == "scale" { 0.6 } else { 0.0 };
-        let wave = |i: usize| (around + 0.8 * ((seed + 13 * i + 5 * path.len()) as f32).sin()) as f32;
+        let wave =
+            |i: usize| (around + 0.8 * ((seed + 13 * i + 5 * path.len()) as f32).sin()) as f32;
         let values: Vec<f32> = (0..data.num_elements()).map(wave).collect();
-        factors.insert(field.to_string(), values.iter().map(|v| f64::from(*v)).collect());
+        factors.insert(
+            field.to_string(),
+            values.iter().map(|v| f64::from(*v)).collect(),
+        );
         *data = TensorData::new(values, data.shape().clone());
     }
     let model = load_trainable_state(model, state).expect("fits");
@@ -131,9 +145,15 @@ fn dense_salt(
                     0.0
                 } else {
                     let (x, y) = (&factors["x"], &factors["y"]);
-                    (0..tail).map(|d| x[(i - head) * tail + d] * y[d * n + (j - head)]).sum()
+                    (0..tail)
+                        .map(|d| x[(i - head) * tail + d] * y[d * n + (j - head)])
+                        .sum()
                 };
-                let value = if i == j { f64::from(s[i]) + product } else { product };
+                let value = if i == j {
+                    f64::from(s[i]) + product
+                } else {
+                    product
+                };
                 clamp(relu == Relu::Full, value)
             } else {
                 0.0

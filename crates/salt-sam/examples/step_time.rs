@@ -13,7 +13,11 @@ fn main() -> Result<(), salt_sam::SamError> {
     let sam = SamConfig::nano().with_prompt_tokens(3).init(&device)?;
     println!("{} parameters", sam.num_params());
     let batch = 8;
-    let x = Tensor::<4>::random([batch, 3, 128, 128], Distribution::Uniform(0.0, 255.0), &device);
+    let x = Tensor::<4>::random(
+        [batch, 3, 128, 128],
+        Distribution::Uniform(0.0, 255.0),
+        &device,
+    );
     for _ in 0..4 {
         let start = Instant::now();
         let embedding = sam.encode_image(x.clone());

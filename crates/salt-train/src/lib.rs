@@ -14,7 +14,7 @@
 //! | [`checkpoint`] | the state of an unfinished run as one file |
 //! | [`segment`], [`evaluate`], [`predict`] | whole images: logits, scores, files |
 //! | [`pretrain`] | the small base model from generated images |
-//! | [`run`] | train, resume, evaluate, predict, plan |
+//! | [`run`], `finish`, [`finished_run`] | train, resume, plan; complete the directory; evaluate and predict from it |
 //! | [`run_dir`], [`epoch_table`], [`case_table`], [`result`], [`curves`], [`overlay`] | what a run leaves behind |
 //! | [`observer`] | progress out, interrupt in |
 //!
@@ -36,6 +36,8 @@ pub mod curves;
 pub mod epoch_table;
 pub mod error;
 pub mod evaluate;
+mod finish;
+pub mod finished_run;
 pub mod loss;
 pub mod memory;
 pub mod observer;
@@ -57,8 +59,9 @@ mod trainer;
 
 pub use error::TrainError;
 pub use evaluate::Evaluation;
+pub use finished_run::{evaluate_run, predict_run};
 pub use observer::{Event, Interrupt, Observer, Session, Silent};
 pub use prepare::open_dataset;
 pub use recipe::Recipe;
 pub use result::RunResult;
-pub use run::{Machine, Outcome, evaluate_run, plan, predict_run, resume, train};
+pub use run::{Machine, Outcome, plan, resume, train};

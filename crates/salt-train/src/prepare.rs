@@ -21,11 +21,9 @@ use crate::trainer::{Trainer, TrainerParts};
 /// Batches the loader keeps ready.
 const PREFETCH: usize = 4;
 
-/// Data and model of a run.
+/// What a run keeps of its inputs besides the model.
 pub(crate) struct Prepared {
     pub dataset: Dataset,
-    /// With its adapter, on the autodiff device.
-    pub model: Sam,
     pub report: AttachReport,
     pub origin: Origin,
 }
@@ -35,27 +33,35 @@ pub(crate) struct Prepared {
 /// # Errors
 /// A data set that cannot be opened or has no foreground.
 pub fn open_dataset(recipe: &Recipe) -> Result<Dataset, TrainError> {
-    let mut dataset = Dataset::open(&recipe.data.path)?;
+    assign_splits(recipe, Dataset::open(&recipe.data.path)?)
+}
+
+fn assign_splits(recipe: &Recipe, mut dataset: Dataset) -> Result<Dataset, TrainError> {
     split::apply(&mut dataset.cases, recipe.split()?);
     if dataset.n_classes == 0 {
         return Err(TrainError::NoClasses {
             dataset: dataset.name,
         });
     }
-    if recipe.train.epochs == 0 || recipe.data.validation == 0.0 {
+    // Without epochs nothing is lost when there are too few cases to share.
+    let may_skip = recipe.train.epochs == 0 && dataset.split(Split::Train).len() < 2;
+    if may_skip || recipe.data.validation == 0.0 {
         return Ok(dataset);
     }
     Ok(dataset.with_validation(recipe.data.validation, recipe.train.seed)?)
 }
 
-/// Open, load and attach.
+/// Open, load and attach; the model carries its adapter and lives on the autodiff device.
 pub(crate) fn prepare(
     recipe: &Recipe,
     device: &Device,
     session: &mut Session<'_>,
-) -> Result<Prepared, TrainError> {
+) -> Result<(Prepared, Sam), TrainError> {
     session.event(Event::Stage("reading the data set"));
-    let dataset = open_dataset(recipe)?;
+    let dataset = Dataset::open(&recipe.data.path)?;
+    // Before the splits are drawn: they are the recipe's, the hash is the data's.
+    let data_sha256 = dataset.sha256()?;
+    let dataset = assign_splits(recipe, dataset)?;
     let needed = [
         (
             Split::Train,
@@ -80,7 +86,6 @@ pub(crate) fn prepare(
             });
         }
     }
-    let data_sha256 = dataset.sha256()?;
     session.event(Event::Stage("loading the base model"));
     let base = base::load(recipe, dataset.n_classes, device)?;
     session.event(Event::Stage("attaching the adapter"));
@@ -95,46 +100,32 @@ pub(crate) fn prepare(
         weights_sha256: base.weights_sha256,
         data_sha256,
     };
-    Ok(Prepared {
+    let prepared = Prepared {
         dataset,
-        model,
         report,
         origin,
-    })
+    };
+    Ok((prepared, model))
 }
 
-/// A training loop at its beginning, with training and validation cases in memory; `None` for a
-/// recipe without epochs.
+/// A training loop at its beginning, with training and validation cases in memory.
 pub(crate) fn trainer(
     recipe: &Recipe,
     prepared: &Prepared,
+    model: Sam,
     device: &Device,
-) -> Result<Option<Trainer>, TrainError> {
-    if recipe.train.epochs == 0 {
-        return Ok(None);
-    }
-    let train = prepared.dataset.load_split(Split::Train)?;
+) -> Result<Trainer, TrainError> {
     let config = recipe.train.clone();
-    let samples = match config.samples_per_epoch {
-        0 => default_samples(recipe, &train),
-        n => n,
+    let (loader, val) = if config.epochs == 0 {
+        (None, Vec::new())
+    } else {
+        let loader = loader(recipe, prepared.dataset.load_split(Split::Train)?)?;
+        (Some(loader), prepared.dataset.load_split(Split::Val)?)
     };
-    let loader = TrainLoader::new(
-        Arc::new(train),
-        LoaderConfig {
-            batch_size: config.batch_size,
-            samples_per_epoch: samples,
-            seed: config.seed,
-            workers: config.workers,
-            prefetch: PREFETCH,
-            view: recipe.view(),
-            augment: config.augment,
-        },
-    )?;
-    let steps_per_epoch = loader.batches_per_epoch() as u64;
+    let steps_per_epoch = loader.as_ref().map_or(0, TrainLoader::batches_per_epoch) as u64;
     let total = steps_per_epoch * config.epochs;
     let parts = TrainerParts {
-        model: prepared.model.clone(),
+        model,
         optimizer: Optimizer::new(OptimizerConfig {
             lr: config.lr,
             spectrum_lr: config.spectrum_lr.unwrap_or(config.lr),
@@ -144,7 +135,7 @@ pub(crate) fn trainer(
         schedule: Schedule::new(config.decay, config.warmup, config.lr_floor, total),
         loader,
         steps_per_epoch,
-        val: prepared.dataset.load_split(Split::Val)?,
+        val,
         view: recipe.view(),
         device: device.clone(),
         config,
@@ -153,7 +144,25 @@ pub(crate) fn trainer(
         origin: prepared.origin.clone(),
         ..Progress::default()
     };
-    Ok(Some(Trainer::new(parts, progress)))
+    Ok(Trainer::new(parts, progress))
+}
+
+fn loader(recipe: &Recipe, train: Vec<LoadedCase>) -> Result<TrainLoader, TrainError> {
+    let config = &recipe.train;
+    let samples_per_epoch = match config.samples_per_epoch {
+        0 => default_samples(recipe, &train),
+        n => n,
+    };
+    let config = LoaderConfig {
+        batch_size: config.batch_size,
+        samples_per_epoch,
+        seed: config.seed,
+        workers: config.workers,
+        prefetch: PREFETCH,
+        view: recipe.view(),
+        augment: config.augment,
+    };
+    Ok(TrainLoader::new(Arc::new(train), config)?)
 }
 
 /// Every case once, or as many tiles as cover the training images once.

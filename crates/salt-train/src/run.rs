@@ -1,32 +1,26 @@
-//! From recipe to run directory and back: train, resume, evaluate, predict.
+//! From recipe to run directory: train, resume, plan.
 
-use std::path::{Path, PathBuf};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use burn::module::Module as _;
 use burn::tensor::Device;
-use salt_data::{Dataset, Split};
 use salt_peft::AttachReport;
 use serde_json::json;
 
 use crate::base;
-use crate::case_table;
-use crate::checkpoint::{Checkpoint, Progress};
+use crate::checkpoint::Checkpoint;
 use crate::error::TrainError;
-use crate::evaluate::{EvaluateConfig, Evaluation, evaluate};
-use crate::memory::peak_rss_mb;
+use crate::finish::finish;
 use crate::observer::{Event, Session};
-use crate::overlay;
-use crate::predict;
-use crate::prepare::{Prepared, open_dataset, prepare, trainer};
+use crate::prepare::{Prepared, prepare, trainer};
 use crate::recipe::Recipe;
-use crate::result::{Memory, Params, RunResult, Time, median};
+use crate::result::RunResult;
 use crate::run_dir::{RunDir, write_atomic};
-use crate::segment::Segmenter;
-use crate::trainer::{Ended, Trained, Trainer};
+use crate::trainer::{Ended, Trainer};
 
 /// Version of Burn that this crate is built over (the workspace pins it exactly).
-const BURN_VERSION: &str = "0.22.1";
+pub(crate) const BURN_VERSION: &str = "0.22.1";
 
 /// Facts only the program knows.
 #[derive(Clone, Debug)]
@@ -66,10 +60,12 @@ pub fn train(
     RunDir::check_vacant(out)?;
     let device = machine.device.clone().autodiff();
     // Nothing is written before the inputs have proved good.
-    let prepared = prepare(recipe, &device, session)?;
-    let trainer = trainer(recipe, &prepared, &device)?;
+    let (prepared, model) = prepare(recipe, &device, session)?;
+    let trainer = trainer(recipe, &prepared, model, &device)?;
     let run = RunDir::create(out)?;
     let _lock = run.lock()?;
+    // Another process may have begun and ended between the first look and the lock.
+    RunDir::check_vacant(out)?;
     write_atomic(&run.recipe(), recipe.to_toml()?.as_bytes())?;
     log_begin("start", &run, &prepared, machine)?;
     drive(recipe, &prepared, trainer, &run, machine, session)
@@ -91,66 +87,13 @@ pub fn resume(
     }
     let recipe = Recipe::read(&run.recipe(), &[])?;
     let device = machine.device.clone().autodiff();
-    let prepared = prepare(&recipe, &device, session)?;
-    let mut trainer = trainer(&recipe, &prepared, &device)?;
+    let (prepared, model) = prepare(&recipe, &device, session)?;
+    let mut trainer = trainer(&recipe, &prepared, model, &device)?;
     if run.last_checkpoint().is_file() {
-        let checkpoint = Checkpoint::load(&run.last_checkpoint())?;
-        trainer = trainer
-            .map(|trainer| trainer.restore(checkpoint))
-            .transpose()?;
+        trainer = trainer.restore(Checkpoint::load(&run.last_checkpoint())?)?;
     }
     log_begin("resume", &run, &prepared, machine)?;
     drive(&recipe, &prepared, trainer, &run, machine, session)
-}
-
-/// Score a finished run on a split, with the adapter from its directory.
-///
-/// # Errors
-/// An unfinished run, an empty split, another base than the adapter's.
-pub fn evaluate_run(
-    run: &Path,
-    split: Split,
-    machine: &Machine,
-    session: &mut Session<'_>,
-) -> Result<Evaluation, TrainError> {
-    let run = RunDir::open(run)?;
-    let recipe = Recipe::read(&run.recipe(), &[])?;
-    let dataset = open_dataset(&recipe)?;
-    if dataset.split(split).is_empty() {
-        return Err(TrainError::EmptySplit {
-            split,
-            dataset: dataset.name,
-            hint: "choose another --split, or assign cases to it in the split file",
-        });
-    }
-    let segmenter = load_segmenter(&run, &recipe, dataset.n_classes, &machine.device, session)?;
-    evaluate(
-        &segmenter,
-        &dataset,
-        split,
-        evaluate_config(&recipe, &dataset),
-        session,
-        |_, _, _| Ok(()),
-    )
-}
-
-/// Segment every image of a folder with the adapter of a finished run; gives the mask files.
-///
-/// # Errors
-/// An unfinished run, a folder without images, images that cannot be read.
-pub fn predict_run(
-    run: &Path,
-    images: &Path,
-    out: &Path,
-    overlays: bool,
-    machine: &Machine,
-    session: &mut Session<'_>,
-) -> Result<Vec<PathBuf>, TrainError> {
-    let run = RunDir::open(run)?;
-    let recipe = Recipe::read(&run.recipe(), &[])?;
-    let n_classes = adapter_classes(&run)?;
-    let segmenter = load_segmenter(&run, &recipe, n_classes, &machine.device, session)?;
-    predict::folder(&segmenter, n_classes, images, out, overlays, session)
 }
 
 /// What a recipe would train, layer by layer, without training.
@@ -173,32 +116,31 @@ pub fn plan(
 fn drive(
     recipe: &Recipe,
     prepared: &Prepared,
-    trainer: Option<Trainer>,
+    trainer: Trainer,
     run: &RunDir,
     machine: &Machine,
     session: &mut Session<'_>,
 ) -> Result<Outcome, TrainError> {
-    let trained = match trainer {
-        None => {
-            let progress = Progress {
-                origin: prepared.origin.clone(),
-                ..Progress::default()
-            };
-            Trained {
-                model: prepared.model.clone(),
-                progress,
-                step_ms: Vec::new(),
-            }
-        }
-        Some(trainer) => {
-            session.event(Event::Stage("training"));
-            match trainer.run(run, session)? {
-                Ended::Finished(trained) => *trained,
-                Ended::Interrupted(progress) => return interrupted(run, &progress),
-            }
-        }
+    session.event(Event::Stage("training"));
+    let trained = match trainer.run(run, session)? {
+        Ended::Finished(trained) => *trained,
+        Ended::Interrupted { epoch, step } => return interrupted(run, epoch, step),
     };
-    finish(recipe, prepared, trained, run, machine, session)
+    let (epoch, step) = (trained.progress.epoch, trained.progress.step);
+    match finish(recipe, prepared, trained, run, machine, session)? {
+        Some(result) => Ok(Outcome::Finished(Box::new(result))),
+        None => interrupted(run, epoch, step),
+    }
+}
+
+fn interrupted(run: &RunDir, epoch: u64, step: u64) -> Result<Outcome, TrainError> {
+    run.append_log(&json!({
+        "event": "interrupt",
+        "unix_s": unix_seconds(),
+        "epoch": epoch,
+        "step": step,
+    }))?;
+    Ok(Outcome::Interrupted { epoch, step })
 }
 
 fn log_begin(
@@ -218,182 +160,7 @@ fn log_begin(
     }))
 }
 
-/// Write the adapter, score validation and test with it, write tables, pictures and the result.
-fn finish(
-    recipe: &Recipe,
-    prepared: &Prepared,
-    trained: Trained,
-    run: &RunDir,
-    machine: &Machine,
-    session: &mut Session<'_>,
-) -> Result<Outcome, TrainError> {
-    let started = Instant::now();
-    let Trained {
-        model,
-        progress,
-        step_ms,
-    } = trained;
-    write_atomic(&run.metrics(), &crate::epoch_table::to_csv(&progress.rows)?)?;
-    write_atomic(
-        &run.curves(),
-        crate::curves::render(&progress.rows).as_bytes(),
-    )?;
-    salt_peft::save_adapter(&model, &recipe.adapter_config(), &run.adapter())?;
-
-    session.event(Event::Stage("evaluating"));
-    let merged = salt_peft::merge(model.valid())?;
-    drop(model);
-    let segmenter = Segmenter::new(
-        merged,
-        recipe.view(),
-        recipe.train.eval_batch,
-        &machine.device,
-    );
-    let config = evaluate_config(recipe, &prepared.dataset);
-    let has_val = !prepared.dataset.split(Split::Val).is_empty();
-    let val = has_val
-        .then(|| {
-            evaluate(
-                &segmenter,
-                &prepared.dataset,
-                Split::Val,
-                config,
-                session,
-                |_, _, _| Ok(()),
-            )
-        })
-        .transpose()?;
-    let test = evaluate(
-        &segmenter,
-        &prepared.dataset,
-        Split::Test,
-        config,
-        session,
-        |i, case, prediction| {
-            if i < recipe.train.overlays {
-                let picture = overlay::draw(&case.image, prediction, Some(&case.labels));
-                predict::write_rgb(
-                    &run.overlays()
-                        .join(format!("{}.png", predict::file_stem(&case.id))),
-                    &picture,
-                )?;
-            }
-            Ok(())
-        },
-    )?;
-    if session.interrupt.is_set() {
-        return interrupted(run, &progress);
-    }
-    let rows: Vec<_> = val
-        .iter()
-        .flat_map(|v| v.rows.clone())
-        .chain(test.rows)
-        .collect();
-    write_atomic(&run.cases(), &case_table::to_csv(&rows)?)?;
-
-    let adapter_file = run.adapter().join("adapter_model.safetensors");
-    let adapter_bytes = std::fs::metadata(&adapter_file)
-        .map_err(|e| TrainError::io(&adapter_file, e))?
-        .len();
-    let report = &prepared.report;
-    let result = RunResult {
-        status: "finished".into(),
-        method: recipe.adapter.method(),
-        model: recipe.model.name.clone(),
-        dataset: prepared.dataset.name.clone(),
-        split: recipe.data.split.clone(),
-        seed: recipe.train.seed,
-        device: machine.name.clone(),
-        commit: machine.commit.clone(),
-        burn: BURN_VERSION.into(),
-        metric_impl: salt_metrics::METRIC_IMPL.into(),
-        recipe_sha256: progress.origin.recipe_sha256,
-        weights_sha256: progress.origin.weights_sha256,
-        data_sha256: progress.origin.data_sha256,
-        params: Params {
-            trainable: report.trainable,
-            total: report.total,
-            percent: report.percent,
-            adapter_bytes,
-        },
-        time: Time {
-            train_s: progress.train_s,
-            step_ms_median: median(&step_ms),
-            eval_s: started.elapsed().as_secs_f64(),
-        },
-        memory: Memory {
-            peak_rss_mb: peak_rss_mb(),
-        },
-        best_epoch: progress.best_epoch,
-        val: val.map(|v| v.summary),
-        test: test.summary,
-        test_classes: test.classes,
-    };
-    run.append_log(&json!({"event": "finish", "unix_s": unix_seconds(), "time": result.time, "memory": result.memory}))?;
-    // The result comes last: where it is, everything else is.
-    result.save(&run.result())?;
-    remove_if_there(&run.last_checkpoint())?;
-    Ok(Outcome::Finished(Box::new(result)))
-}
-
-fn interrupted(run: &RunDir, progress: &Progress) -> Result<Outcome, TrainError> {
-    let (epoch, step) = (progress.epoch, progress.step);
-    run.append_log(
-        &json!({"event": "interrupt", "unix_s": unix_seconds(), "epoch": epoch, "step": step}),
-    )?;
-    Ok(Outcome::Interrupted { epoch, step })
-}
-
-fn evaluate_config(recipe: &Recipe, dataset: &Dataset) -> EvaluateConfig {
-    EvaluateConfig {
-        n_classes: dataset.n_classes,
-        nsd_tolerance_px: recipe.data.nsd_tolerance_px,
-        seed: recipe.train.seed,
-    }
-}
-
-fn load_segmenter(
-    run: &RunDir,
-    recipe: &Recipe,
-    n_classes: usize,
-    device: &Device,
-    session: &mut Session<'_>,
-) -> Result<Segmenter, TrainError> {
-    if !run.result().is_file() {
-        return Err(TrainError::Unfinished {
-            path: run.root().to_owned(),
-        });
-    }
-    session.event(Event::Stage("loading the model"));
-    let base = base::load(recipe, n_classes, &device.clone().autodiff())?;
-    let (model, _) = salt_peft::load_adapter(base.sam.train(), &run.adapter())?;
-    let merged = salt_peft::merge(model.valid())?;
-    Ok(Segmenter::new(
-        merged,
-        recipe.view(),
-        recipe.train.eval_batch,
-        device,
-    ))
-}
-
-/// Number of classes of a finished run, from its result.
-fn adapter_classes(run: &RunDir) -> Result<usize, TrainError> {
-    if !run.result().is_file() {
-        return Err(TrainError::Unfinished {
-            path: run.root().to_owned(),
-        });
-    }
-    Ok(RunResult::load(&run.result())?.test_classes.len().max(1))
-}
-
-fn remove_if_there(path: &Path) -> Result<(), TrainError> {
-    match std::fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(TrainError::io(path, e)),
-        _ => Ok(()),
-    }
-}
-
-fn unix_seconds() -> u64 {
+pub(crate) fn unix_seconds() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |d| d.as_secs())

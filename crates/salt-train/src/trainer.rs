@@ -33,7 +33,8 @@ pub(crate) struct TrainerParts {
     pub optimizer: Optimizer,
     pub schedule: Schedule,
     pub config: TrainSection,
-    pub loader: TrainLoader,
+    /// `None` for a recipe without epochs.
+    pub loader: Option<TrainLoader>,
     pub steps_per_epoch: u64,
     pub val: Vec<LoadedCase>,
     pub view: View,
@@ -54,7 +55,12 @@ pub(crate) enum Ended {
     /// All epochs done or patience lost; the model holds the best epoch's parameters.
     Finished(Box<Trained>),
     /// Stopped on request; the checkpoint is written.
-    Interrupted(Progress),
+    Interrupted {
+        /// Epochs completed.
+        epoch: u64,
+        /// Steps completed.
+        step: u64,
+    },
 }
 
 /// A trained model.
@@ -109,7 +115,8 @@ impl Trainer {
             self.progress.train_s += started.elapsed().as_secs_f64();
             self.checkpoint()?.save(&run.last_checkpoint())?;
             if !completed || session.interrupt.is_set() {
-                return Ok(Ended::Interrupted(self.progress));
+                let Progress { epoch, step, .. } = self.progress;
+                return Ok(Ended::Interrupted { epoch, step });
             }
         }
         let mut model = self.parts.model;
@@ -126,8 +133,9 @@ impl Trainer {
     /// The batches of the epoch that runs now, from where it stands. False when interrupted.
     fn epoch(&mut self, session: &mut Session<'_>) -> Result<bool, TrainError> {
         let (epoch, first) = (self.progress.epoch, self.progress.batch as usize);
-        let batches = self.parts.loader.batches(epoch, first);
-        for batch in batches {
+        let loader = self.parts.loader.as_ref();
+        let batches = loader.map(|loader| loader.batches(epoch, first));
+        for batch in batches.into_iter().flatten() {
             let started = Instant::now();
             let outcome = self.step(batch)?;
             let step_ms = started.elapsed().as_secs_f64() * 1e3;

@@ -242,8 +242,12 @@ mod tests {
     fn a_folder_that_is_no_data_set_is_named_in_the_error() {
         let tmp = tempfile::tempdir().unwrap();
         let name = tmp.path().display().to_string();
-        let error =
-            resolve(std::slice::from_ref(&name), PresetName::Quick.get(), Path::new("out")).unwrap_err();
+        let error = resolve(
+            std::slice::from_ref(&name),
+            PresetName::Quick.get(),
+            Path::new("out"),
+        )
+        .unwrap_err();
         assert!(format!("{error:#}").contains(&name), "{error:#}");
     }
 }

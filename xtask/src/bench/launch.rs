@@ -19,7 +19,7 @@ use crate::workspace;
 /// A cell that is asked to stop gets this long to write its checkpoint.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// Lines of the log that are shown when a cell fails.
+/// Lines of each pipe that are shown when a cell fails.
 const SHOWN_LINES: usize = 8;
 
 /// How a cell ended.
@@ -66,19 +66,22 @@ pub(crate) fn run(
         .with_context(|| format!("cannot start {}", command.get_program().display()))?;
     let (sender, lines) = mpsc::channel();
     if let Some(stdout) = child.stdout.take() {
-        forward(stdout, sender.clone());
+        forward(stdout, Stream::Out, sender.clone());
     }
     if let Some(stderr) = child.stderr.take() {
-        forward(stderr, sender);
+        forward(stderr, Stream::Err, sender);
     }
-    let mut last = Vec::new();
+    // The pipes are read side by side, so their lines meet in any order: what went wrong is kept
+    // apart from whatever else the cell says last.
+    let mut last = [Vec::new(), Vec::new()];
     let mut stop_at = None;
     loop {
         match lines.recv_timeout(Duration::from_millis(200)) {
-            Ok(line) => {
+            Ok((stream, line)) => {
                 writeln!(log_file, "{line}")
                     .with_context(|| format!("cannot write {}", log.display()))?;
                 progress.line(&line);
+                let last = &mut last[stream as usize];
                 last.push(line);
                 last.drain(..last.len().saturating_sub(SHOWN_LINES));
             }
@@ -105,7 +108,7 @@ pub(crate) fn run(
     let end = workspace::ended(status);
     Ok(Outcome::Failed(format!(
         "{end}\n    {}\n    whole log: {}",
-        last.join("\n    "),
+        last.concat().join("\n    "),
         log.display()
     )))
 }
@@ -114,14 +117,21 @@ fn wait(child: &mut Child) -> anyhow::Result<ExitStatus> {
     child.wait().context("cannot tell how the cell ended")
 }
 
+/// Which of a cell's pipes a line came from.
+#[derive(Debug, Clone, Copy)]
+enum Stream {
+    Out,
+    Err,
+}
+
 /// Send what a pipe yields, line by line, until it is closed. Bytes that are no text are shown as
 /// such rather than ending the reading, which would block the process at the other end.
-fn forward(pipe: impl Read + Send + 'static, lines: Sender<String>) {
+fn forward(pipe: impl Read + Send + 'static, stream: Stream, lines: Sender<(Stream, String)>) {
     thread::spawn(move || {
         for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {
             let text = String::from_utf8_lossy(&line);
             // The receiver is gone only when the cell's end no longer matters.
-            if lines.send(text.trim_end().to_owned()).is_err() {
+            if lines.send((stream, text.trim_end().to_owned())).is_err() {
                 break;
             }
         }
@@ -151,7 +161,10 @@ mod tests {
 
     #[test]
     fn a_failure_is_told_with_its_last_lines() {
-        let (outcome, _) = sh("seq 1 20; echo what went wrong >&2; exit 3", false);
+        let (outcome, _) = sh(
+            "seq 1 20; echo what went wrong >&2; seq 1 20; exit 3",
+            false,
+        );
         let Outcome::Failed(how) = outcome else {
             panic!("{outcome:?}")
         };

@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, bail};
 
+use crate::report::finished_cell::{self, CellState};
 use crate::report::{self, About};
 use crate::usage::UsageError;
 use crate::workspace;
@@ -73,6 +74,9 @@ pub(crate) struct Args {
     /// Change a key of every recipe, like `salt train --set`
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     overrides: Vec<Override>,
+    /// A `salt` that is built already, instead of building one
+    #[arg(long, value_name = "PROGRAM")]
+    salt: Option<PathBuf>,
     /// Start every cell over, finished or not
     #[arg(long)]
     fresh: bool,
@@ -103,7 +107,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     if args.base.is_none() && !preset.has_embedded_base {
         let message = format!(
             "no base for {} comes with the program: name one with --base FILE \
-             (`salt weights list` shows what can be fetched)",
+             (the official .pth or .safetensors)",
             preset.model
         );
         return Err(UsageError(message).into());
@@ -115,7 +119,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         return Ok(());
     }
 
-    let salt = binary::build(args.backend)?;
+    let salt = match &args.salt {
+        Some(program) => std::path::absolute(program).context("--salt names no file")?,
+        None => binary::build(args.backend)?,
+    };
     for source in &sources {
         if let (dataset::VESSELS, Some(vessels)) = (source.name.as_str(), preset.vessels) {
             dataset::generate(&salt, source, vessels)?;
@@ -239,6 +246,23 @@ fn show(planned: &[Planned], out: &Path) {
     );
 }
 
+/// The score of a cell whose process ended well; an error when it left no finished result.
+fn score(id: &CellId, files: &CellFiles) -> anyhow::Result<String> {
+    match finished_cell::read(id.clone(), &files.run)? {
+        CellState::Finished(cell) => {
+            let dice = finished_cell::mean(cell.cases.values().filter_map(|case| case.dice));
+            Ok(dice.map_or_else(
+                || "Dice undefined".to_owned(),
+                |dice| format!("Dice {dice:.3}"),
+            ))
+        }
+        CellState::Unfinished(_) => {
+            let log = files.log.display();
+            bail!("the process ended well and left no finished result; its log is {log}")
+        }
+    }
+}
+
 fn about(args: &Args) -> About {
     let typed: Vec<String> = std::env::args().skip(1).collect();
     About {
@@ -292,7 +316,13 @@ fn run_cells(salt: &Path, backend: Backend, planned: &[Planned]) -> anyhow::Resu
         );
         let mut command = launch::command(salt, files, *left, backend.device());
         match launch::run(&mut command, &files.log, &mut progress, &interrupted)? {
-            Outcome::Finished => progress.end("finished"),
+            Outcome::Finished => match score(id, files) {
+                Ok(score) => progress.end(&format!("finished, {score}")),
+                Err(error) => {
+                    progress.end(&format!("FAILED: {error:#};"));
+                    failed.push(name);
+                }
+            },
             Outcome::Failed(how) => {
                 progress.end(&format!("FAILED: {how}\n   "));
                 failed.push(name);

@@ -69,20 +69,21 @@ const QUICK: Preset = Preset {
     methods: ALL,
     seeds: &[0],
     vessels: Some(Vessels {
-        count: 48,
-        size_px: 128,
+        count: 40,
+        size_px: 256,
         seed: 0,
     }),
     model: "sam_nano",
     image_size: 128,
     has_embedded_base: true,
     train: r"
-epochs = 12
-samples_per_epoch = 160
+epochs = 6
+samples_per_epoch = 96
 batch_size = 8
-lr = 2e-3
+lr = 1e-3
 validate_every = 2
 workers = 1
+overlays = 2
 ",
 };
 
@@ -101,7 +102,7 @@ const STANDARD: Preset = Preset {
 epochs = 30
 samples_per_epoch = 320
 batch_size = 8
-lr = 2e-3
+lr = 1e-3
 validate_every = 2
 workers = 1
 ",

@@ -41,13 +41,22 @@ fn dice(spread: Spread) -> String {
 }
 
 /// Three significant digits below 10 %, which is where methods differ.
-fn percent(percent: f64) -> String {
+pub(super) fn percent(percent: f64) -> String {
     if percent == 0.0 || percent >= 100.0 {
         format!("{percent:.0}")
     } else if percent >= 10.0 {
         format!("{percent:.1}")
     } else {
         format!("{percent:.2}")
+    }
+}
+
+/// A p value with as many digits as anybody reads.
+pub(super) fn p_value(p: f64) -> String {
+    if p < 0.0005 {
+        "< 0.001".to_owned()
+    } else {
+        format!("{p:.3}")
     }
 }
 
@@ -129,6 +138,14 @@ pub(crate) mod tests {
         ] {
             assert_eq!(percent(value), text);
         }
+    }
+
+    #[test]
+    fn small_p_values_are_not_written_as_zero() {
+        assert_eq!(
+            (p_value(0.0004), p_value(0.0432)),
+            ("< 0.001".into(), "0.043".into())
+        );
     }
 
     #[test]

@@ -134,8 +134,7 @@ fn paired(a: &Group<'_>, b: &Group<'_>, n_tests: usize) -> Option<Comparison> {
 fn conclude(comparison: &Comparison) -> (Verdict, String) {
     let Comparison { a, b, n, .. } = comparison;
     if comparison.p_holm < ALPHA {
-        let by = comparison.mean_diff.abs();
-        let better = |one, other| format!("{one} better than {other}, mean difference {by:.3}");
+        let better = |one, other| format!("{one} better than {other}");
         return if comparison.rank_biserial > 0.0 {
             (Verdict::ABetter, better(a, b))
         } else {
@@ -152,6 +151,9 @@ fn conclude(comparison: &Comparison) -> (Verdict, String) {
                 "no difference shown; underpowered: detectable difference about {detectable:.3}"
             );
             (Verdict::Underpowered, note)
+        }
+        Some(_) if comparison.mean_diff == 0.0 && comparison.ci95 == [0.0; 2] => {
+            (Verdict::Tie, "tie: the same on every case".to_owned())
         }
         Some(_) => (
             Verdict::Tie,

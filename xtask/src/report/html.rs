@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::cells_in_words::{HEADINGS, caption, fields};
+use super::cells_in_words::{HEADINGS, caption, fields, p_value};
 use super::plot;
 use super::results::Results;
 use crate::bench::progress::in_words;
@@ -17,6 +17,7 @@ body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(
 table { border-collapse: collapse; width: 100%; margin: .5rem 0; font-variant-numeric: tabular-nums }
 th, td { padding: .25rem .6rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top }
 th:first-child, td:first-child, td.words { text-align: left }
+td:not(.words) { white-space: nowrap }
 .scroll { overflow-x: auto }
 .soft, caption { color: var(--soft); font-size: .9rem }
 code { font-size: .9em }
@@ -101,7 +102,7 @@ fn section(html: &mut String, results: &Results, dataset: &str) -> std::fmt::Res
                 format!("{:+.3} [{low:+.3}, {high:+.3}]", one.mean_diff),
                 format!("{:+.3}", one.median_diff),
                 format!("{:+.2}", one.rank_biserial),
-                format!("{:.4}", one.p_holm),
+                p_value(one.p_holm),
                 one.note.clone(),
             ]
         })

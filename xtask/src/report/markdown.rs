@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::cells_in_words::{HEADINGS, caption, fields};
+use super::cells_in_words::{HEADINGS, caption, fields, p_value};
 use super::results::Results;
 use crate::bench::progress::in_words;
 
@@ -71,15 +71,15 @@ fn section(text: &mut String, results: &Results, dataset: &str) -> std::fmt::Res
         let [low, high] = one.ci95;
         writeln!(
             text,
-            "| {} - {} | {} | {:+.3} [{low:+.3}, {high:+.3}] | {:+.3} | {:+.2} | {:.4} | {:.4} | {} |",
+            "| {} - {} | {} | {:+.3} [{low:+.3}, {high:+.3}] | {:+.3} | {:+.2} | {} | {} | {} |",
             one.a,
             one.b,
             one.n,
             one.mean_diff,
             one.median_diff,
             one.rank_biserial,
-            one.p,
-            one.p_holm,
+            p_value(one.p),
+            p_value(one.p_holm),
             one.note
         )?;
     }

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use super::cells_in_words::percent;
 use super::html::escaped;
 use super::table::Row;
 
@@ -95,10 +96,10 @@ fn draw(svg: &mut String, rows: &[&Row]) -> std::fmt::Result {
             SHARE[0]
         )?;
         let x = SHARE[0] + width + 6.0;
-        let percent = row.trainable_percent;
+        let percent = percent(row.trainable_percent);
         writeln!(
             svg,
-            "<text class=\"value\" x=\"{x:.1}\" y=\"{baseline}\">{percent:.2}%</text>"
+            "<text class=\"value\" x=\"{x:.1}\" y=\"{baseline}\">{percent}%</text>"
         )?;
     }
     writeln!(svg, "</svg>")

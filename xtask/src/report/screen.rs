@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 
-use super::cells_in_words::{HEADINGS, caption, fields};
+use super::cells_in_words::{HEADINGS, caption, fields, p_value};
 use super::results::Results;
 
 /// The whole report as text.
@@ -23,10 +23,10 @@ pub(crate) fn text(results: &Results) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "\n{dataset}\n{table}\n{}", caption(&rows));
         for comparison in results.compared(dataset) {
-            let p = comparison.p_holm;
+            let p = p_value(comparison.p_holm);
             let _ = writeln!(
                 text,
-                "  {} - {}: {:+.3} (p {p:.3}, Holm), {}",
+                "  {} - {}: {:+.3} (Holm p {p}), {}",
                 comparison.a, comparison.b, comparison.mean_diff, comparison.note
             );
         }

@@ -6,7 +6,7 @@ mod doctor;
 mod eval;
 mod params;
 mod predict;
-// mod pretrain;
+mod pretrain;
 mod resume;
 mod run_outcome;
 mod scores;
@@ -39,7 +39,7 @@ pub(crate) enum Command {
     /// Count what a recipe or a preset of the paper would train
     Params(params::Args),
     /// Make the small base model from generated images
-    // Pretrain(pretrain::Args),
+    Pretrain(pretrain::Args),
     /// Show devices, drivers, cores and memory, with advice
     Doctor(doctor::Args),
 }
@@ -56,7 +56,7 @@ impl Command {
             Self::Segment(args) => segment::run(&args),
             Self::Adapter(command) => command.run(),
             Self::Params(args) => params::run(&args),
-            // Self::Pretrain(args) => pretrain::run(&args),
+            Self::Pretrain(args) => pretrain::run(&args),
             Self::Doctor(args) => doctor::run(&args),
         }
     }

@@ -23,7 +23,8 @@ pub struct Lora;
 
 impl Lora {
     fn rank(config: &AdapterConfig, shape: &WeightShape) -> Result<usize, PeftError> {
-        let (setting, rank) = match first_match("rank_pattern", &config.rank_pattern, &shape.path)? {
+        let (setting, rank) = match first_match("rank_pattern", &config.rank_pattern, &shape.path)?
+        {
             Some(rank) => ("rank_pattern", rank.resolve(shape.k(), None)),
             None => ("rank", Some(config.rank.unwrap_or(DEFAULT_RANK))),
         };
@@ -66,8 +67,10 @@ impl Method for Lora {
     }
 
     fn check(&self, config: &AdapterConfig) -> Result<(), PeftError> {
-        if let Some(rank @ Rank::Energy(_)) =
-            config.rank_pattern.values().find(|rank| matches!(rank, Rank::Energy(_)))
+        if let Some(rank @ Rank::Energy(_)) = config
+            .rank_pattern
+            .values()
+            .find(|rank| matches!(rank, Rank::Energy(_)))
         {
             return Err(PeftError::InvalidSetting {
                 setting: "rank_pattern",
@@ -118,7 +121,10 @@ impl Method for Lora {
                 && own != rank
             {
                 ranks.insert(shape.path.clone(), json!(own));
-                alphas.insert(shape.path.clone(), json!(config.alpha.unwrap_or(own as f64)));
+                alphas.insert(
+                    shape.path.clone(),
+                    json!(config.alpha.unwrap_or(own as f64)),
+                );
             }
         }
         let fields = [
@@ -137,7 +143,12 @@ impl Method for Lora {
     }
 
     fn build(&self, layer: LayerContext<'_>) -> Result<Option<Adapter>, PeftError> {
-        let LayerContext { config, shape, device, .. } = layer;
+        let LayerContext {
+            config,
+            shape,
+            device,
+            ..
+        } = layer;
         let rank = Self::rank(config, shape)?;
         let (out, fan_in) = (shape.out(), shape.fan_in());
         let mut stream = random::stream(config.seed, &shape.path, "a");
@@ -165,7 +176,11 @@ pub struct LoraAdapter {
 impl LayerAdapter for LoraAdapter {
     fn negated_update(&self) -> Tensor<2> {
         let (a, b) = (self.a.val(), self.b.val() * -self.scaling);
-        if self.transposed { a.transpose().matmul(b.transpose()) } else { b.matmul(a) }
+        if self.transposed {
+            a.transpose().matmul(b.transpose())
+        } else {
+            b.matmul(a)
+        }
     }
 
     fn file_key(field: &str) -> String {

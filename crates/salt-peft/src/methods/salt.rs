@@ -38,21 +38,25 @@ impl Salt {
             None => ("head_rank", config.head_rank.unwrap_or(DEFAULT_HEAD)),
         };
         let k = shape.k();
-        let tail = config.tail_rank.unwrap_or(DEFAULT_TAIL);
-        let above = |setting, rank| PeftError::RankAboveLimit {
-            setting,
-            path: shape.path.clone(),
-            rank,
-            limit: k,
+        let within = |setting, rank| {
+            let path = shape.path.clone();
+            let error = PeftError::RankAboveLimit {
+                setting,
+                path,
+                rank,
+                limit: k,
+            };
+            if rank > k { Err(error) } else { Ok(rank) }
         };
-        let head = rank.resolve(k, values);
-        if let Some(head) = head.filter(|head| *head > k) {
-            return Err(above(setting, head));
-        }
-        if tail > k {
-            return Err(above("tail_rank", tail));
-        }
-        let tail = if head == Some(k) { 0 } else { tail };
+        let head = rank
+            .resolve(k, values)
+            .map(|head| within(setting, head))
+            .transpose()?;
+        let tail = match config.tail_rank {
+            _ if head == Some(k) => 0,
+            Some(tail) => within("tail_rank", tail)?,
+            None => DEFAULT_TAIL.min(k),
+        };
         if head == Some(0) && tail == 0 {
             return Err(PeftError::InvalidSetting {
                 setting,
@@ -79,7 +83,15 @@ impl Method for Salt {
     }
 
     fn settings(&self) -> &'static [&'static str] {
-        &["targets", "head_rank", "tail_rank", "relu", "init", "lambda", "rank_pattern"]
+        &[
+            "targets",
+            "head_rank",
+            "tail_rank",
+            "relu",
+            "init",
+            "lambda",
+            "rank_pattern",
+        ]
     }
 
     fn scope(&self) -> Scope {
@@ -100,7 +112,12 @@ impl Method for Salt {
 
     fn spectrum(&self, config: &AdapterConfig) -> Spectrum {
         let by_energy = |rank: &Rank| matches!(rank, Rank::Energy(_));
-        if config.head_rank.iter().chain(config.rank_pattern.values()).any(by_energy) {
+        if config
+            .head_rank
+            .iter()
+            .chain(config.rank_pattern.values())
+            .any(by_energy)
+        {
             Spectrum::ForPlanning
         } else {
             Spectrum::ForAttaching
@@ -115,7 +132,10 @@ impl Method for Salt {
     ) -> Result<LayerPlan, PeftError> {
         let (head, tail) = Self::ranks(config, shape, values)?;
         let Some(head) = head else {
-            return Ok(LayerPlan { rank: format!("?+{tail}"), trainable: 0 });
+            return Ok(LayerPlan {
+                rank: format!("?+{tail}"),
+                trainable: 0,
+            });
         };
         Ok(LayerPlan {
             rank: format!("{head}+{tail}"),
@@ -124,13 +144,22 @@ impl Method for Salt {
     }
 
     fn build(&self, layer: LayerContext<'_>) -> Result<Option<Adapter>, PeftError> {
-        let LayerContext { config, shape, svd, device } = layer;
+        let LayerContext {
+            config,
+            shape,
+            svd,
+            device,
+        } = layer;
         let Some(svd) = svd else { return Ok(None) };
         let (head, tail) = Self::ranks(config, shape, Some(&svd.values()))?;
         let (head, k) = (head.unwrap_or(0), svd.k());
         let relu = config.relu.unwrap_or_default();
         let has_tail = tail > 0 && head < k;
-        let (x, y) = if has_tail { tail_factors(config, shape, k - head, tail) } else { Default::default() };
+        let (x, y) = if has_tail {
+            tail_factors(config, shape, k - head, tail)
+        } else {
+            Default::default()
+        };
         let matrix = |values: Vec<f32>, dims: [usize; 2]| {
             has_tail.then(|| Param::from_tensor(constant(values, dims, device)))
         };
@@ -140,7 +169,11 @@ impl Method for Salt {
             x: matrix(x, [k - head, tail]),
             y: matrix(y, [tail, k - head]),
             head: BasisBlock::new(svd, shape, 0, head, device),
-            tail: if has_tail { BasisBlock::new(svd, shape, head, k, device) } else { None },
+            tail: if has_tail {
+                BasisBlock::new(svd, shape, head, k, device)
+            } else {
+                None
+            },
             tail_diagonal: (has_tail && relu == Relu::Full)
                 .then(|| diagonal(&svd.values()[head..], device)),
             relu,
@@ -167,7 +200,10 @@ fn tail_factors(
 ) -> (Vec<f32>, Vec<f32>) {
     let mut x_stream = random::stream(config.seed, &shape.path, "x");
     match config.init.unwrap_or_default() {
-        Init::Zero => (random::kaiming_uniform(&mut x_stream, n * d, d), vec![0.0; n * d]),
+        Init::Zero => (
+            random::kaiming_uniform(&mut x_stream, n * d, d),
+            vec![0.0; n * d],
+        ),
         Init::Reference => {
             let mut y_stream = random::stream(config.seed, &shape.path, "y");
             (
@@ -227,7 +263,11 @@ impl SaltAdapter {
 
     fn negated_head(&self) -> Option<(Tensor<2>, Tensor<2>)> {
         let (scaled, s) = self.scaled_head()?;
-        let scaled = if self.relu == Relu::Off { scaled } else { relu(scaled) };
+        let scaled = if self.relu == Relu::Off {
+            scaled
+        } else {
+            relu(scaled)
+        };
         Some(self.head.as_ref()?.with_gain(s - scaled))
     }
 
@@ -246,7 +286,11 @@ impl SaltAdapter {
 
 impl LayerAdapter for SaltAdapter {
     fn negated_update(&self) -> Tensor<2> {
-        let pairs: Vec<_> = self.negated_head().into_iter().chain(self.negated_tail()).collect();
+        let pairs: Vec<_> = self
+            .negated_head()
+            .into_iter()
+            .chain(self.negated_tail())
+            .collect();
         sum_of_products(pairs).expect("build makes a head, a tail, or both")
     }
 
@@ -256,8 +300,15 @@ impl LayerAdapter for SaltAdapter {
             return None;
         }
         let head = self.scaled_head().map(|(scaled, s)| norm(scaled - s));
-        let tail = self.x.as_ref().zip(self.y.as_ref()).map(|(x, y)| norm(x.val().matmul(y.val())));
-        head.into_iter().chain(tail).reduce(|a, b| a + b).map(|sum| sum * self.lambda)
+        let tail = self
+            .x
+            .as_ref()
+            .zip(self.y.as_ref())
+            .map(|(x, y)| norm(x.val().matmul(y.val())));
+        head.into_iter()
+            .chain(tail)
+            .reduce(|a, b| a + b)
+            .map(|sum| sum * self.lambda)
     }
 
     fn basis_probe(&self) -> Option<[f64; 4]> {
@@ -277,5 +328,8 @@ fn norm<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
     let squares = tensor.powi_scalar(2).sum();
     let is_zero = squares.clone().lower_equal_elem(0.0);
     // The root is taken of 1 where the sum is 0, and its result, with its gradient, is dropped.
-    squares.mask_fill(is_zero.clone(), 1.0).sqrt().mask_fill(is_zero, 0.0)
+    squares
+        .mask_fill(is_zero.clone(), 1.0)
+        .sqrt()
+        .mask_fill(is_zero, 0.0)
 }

@@ -47,11 +47,16 @@ impl Method for Ssam {
         shape: &WeightShape,
         _values: Option<&[f32]>,
     ) -> Result<LayerPlan, PeftError> {
-        Ok(LayerPlan { rank: shape.k().to_string(), trainable: 2 * shape.k() })
+        Ok(LayerPlan {
+            rank: shape.k().to_string(),
+            trainable: 2 * shape.k(),
+        })
     }
 
     fn build(&self, layer: LayerContext<'_>) -> Result<Option<Adapter>, PeftError> {
-        let LayerContext { shape, svd, device, .. } = layer;
+        let LayerContext {
+            shape, svd, device, ..
+        } = layer;
         let Some(svd) = svd else { return Ok(None) };
         let basis = BasisBlock::new(svd, shape, 0, svd.k(), device);
         Ok(basis.map(|basis| {

@@ -51,7 +51,9 @@ impl Array {
 type Fixtures = BTreeMap<String, Array>;
 
 fn read(name: &str) -> Fixtures {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/parity").join(name);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/parity")
+        .join(name);
     read_file(&path)
 }
 
@@ -59,8 +61,19 @@ fn read_file(path: &std::path::Path) -> Fixtures {
     let bytes = std::fs::read(path).expect("a fixture");
     let file = SafeTensors::deserialize(&bytes).expect("safetensors");
     let arrays = file.tensors().into_iter().map(|(name, view)| {
-        let values = view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b));
-        (name, Array { dims: view.shape().to_vec(), values: values.collect() })
+        let values = view
+            .data()
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|b| f32::from_le_bytes(*b));
+        (
+            name,
+            Array {
+                dims: view.shape().to_vec(),
+                values: values.collect(),
+            },
+        )
     });
     arrays.collect()
 }
@@ -80,10 +93,16 @@ fn base(fixtures: &Fixtures, device: &Device) -> Net {
         linear
     };
     let padding = PaddingConfig2d::Explicit(1, 1, 1, 1);
-    let mut conv = Conv2dConfig::new([3, 6], [3, 3]).with_padding(padding).init(device);
+    let mut conv = Conv2dConfig::new([3, 6], [3, 3])
+        .with_padding(padding)
+        .init(device);
     conv.weight = Param::from_data(fixtures["base.conv.weight"].data(), device);
     conv.bias = Some(Param::from_data(fixtures["base.conv.bias"].data(), device));
-    Net { conv, fc1: linear("fc1"), fc2: linear("fc2") }
+    Net {
+        conv,
+        fc1: linear("fc1"),
+        fc2: linear("fc2"),
+    }
 }
 
 fn config(method: &str) -> AdapterConfig {
@@ -112,9 +131,9 @@ fn adapted(fixtures: &Fixtures, config: &AdapterConfig, factors: &Fixtures) -> N
 }
 
 fn under(fixtures: &Fixtures, prefix: &str) -> Fixtures {
-    let found = fixtures.iter().filter_map(|(name, array)| {
-        Some((name.strip_prefix(prefix)?.to_string(), array.clone()))
-    });
+    let found = fixtures
+        .iter()
+        .filter_map(|(name, array)| Some((name.strip_prefix(prefix)?.to_string(), array.clone())));
     found.collect()
 }
 
@@ -141,7 +160,12 @@ impl ModuleVisitor for Gradient<'_> {
         if let Some((layer, field)) = path.split_once(".weight.adapter.") {
             let got = floats(param.base().grad(self.got).expect("a gradient"));
             let expected = &self.expected[&format!("{layer}.{field}")];
-            assert_close(&got, &expected.values, TOLERANCE, &format!("{} {path}", self.case));
+            assert_close(
+                &got,
+                &expected.values,
+                TOLERANCE,
+                &format!("{} {path}", self.case),
+            );
             self.checked += 1;
         }
     }
@@ -149,7 +173,13 @@ impl ModuleVisitor for Gradient<'_> {
 
 fn check_gradients(net: &Net, case: &str, got: &Gradients, expected: Fixtures) {
     let count = expected.len();
-    let mut visitor = Gradient { path: Vec::new(), case, got, expected, checked: 0 };
+    let mut visitor = Gradient {
+        path: Vec::new(),
+        case,
+        got,
+        expected,
+        checked: 0,
+    };
     net.visit(&mut visitor);
     assert_eq!(visitor.checked, count, "{case}: every gradient is compared");
 }
@@ -161,11 +191,21 @@ fn check(case: &str, config: &AdapterConfig, factors: &Fixtures) {
     let device = Device::default().autodiff();
     let output = net.forward(tensor(&fixtures["input"], &device));
     let expected = &fixtures[&format!("{case}.output")];
-    assert_close(&floats(output.clone()), &expected.values, TOLERANCE, &format!("{case} output"));
+    assert_close(
+        &floats(output.clone()),
+        &expected.values,
+        TOLERANCE,
+        &format!("{case} output"),
+    );
 
     let loss = (output * tensor(&fixtures["target"], &device)).sum();
     let gradients = loss.backward();
-    check_gradients(&net, case, &gradients, under(&fixtures, &format!("{case}.grad.")));
+    check_gradients(
+        &net,
+        case,
+        &gradients,
+        under(&fixtures, &format!("{case}.grad.")),
+    );
 
     let merged = merge(net).expect("finite");
     let weights = [
@@ -175,19 +215,33 @@ fn check(case: &str, config: &AdapterConfig, factors: &Fixtures) {
     ];
     for (layer, got) in LAYERS.into_iter().zip(weights) {
         let expected = &fixtures[&format!("{case}.merged.{layer}")];
-        assert_close(&got, &expected.values, TOLERANCE, &format!("{case} merged {layer}"));
+        assert_close(
+            &got,
+            &expected.values,
+            TOLERANCE,
+            &format!("{case} merged {layer}"),
+        );
     }
 }
 
 #[test]
 fn salt_equals_the_dense_reference_form() {
     let fixtures = read("parity.safetensors");
-    for (name, relu) in [("head", Relu::Head), ("full", Relu::Full), ("off", Relu::Off)] {
+    for (name, relu) in [
+        ("head", Relu::Head),
+        ("full", Relu::Full),
+        ("off", Relu::Off),
+    ] {
         let case = format!("salt_{name}");
-        check(&case, &salt(relu), &under(&fixtures, &format!("{case}.factor.")));
+        check(
+            &case,
+            &salt(relu),
+            &under(&fixtures, &format!("{case}.factor.")),
+        );
     }
     // The variants differ here, so that each test tells its own from the others.
-    let outputs = ["head", "full", "off"].map(|name| &fixtures[&format!("salt_{name}.output")].values);
+    let outputs =
+        ["head", "full", "off"].map(|name| &fixtures[&format!("salt_{name}.output")].values);
     assert!(outputs[0] != outputs[1] && outputs[1] != outputs[2]);
 }
 
@@ -200,7 +254,12 @@ fn the_penalty_and_its_gradients_equal_pytorch() {
     let value = penalty(&net).expect("lambda is set");
     let expected = &fixtures["penalty.value"].values;
     assert_close(&floats(value.clone()), expected, TOLERANCE, "penalty");
-    check_gradients(&net, "penalty", &value.backward(), under(&fixtures, "penalty.grad."));
+    check_gradients(
+        &net,
+        "penalty",
+        &value.backward(),
+        under(&fixtures, "penalty.grad."),
+    );
 }
 
 #[test]
@@ -220,13 +279,26 @@ fn lora_equals_hf_peft() {
     let factors: Fixtures = file
         .iter()
         .map(|(name, array)| {
-            let name = name.strip_prefix("base_model.model.").expect("peft's prefix");
+            let name = name
+                .strip_prefix("base_model.model.")
+                .expect("peft's prefix");
             let (layer, factor) = name.split_once(".lora_").expect("a factor");
-            let field = factor.strip_suffix(".weight").expect("a weight").to_lowercase();
+            let field = factor
+                .strip_suffix(".weight")
+                .expect("a weight")
+                .to_lowercase();
             // A convolution's factors are flattened to matrices.
-            let [first, rest @ ..] = array.dims.as_slice() else { panic!("{name} is a scalar") };
+            let [first, rest @ ..] = array.dims.as_slice() else {
+                panic!("{name} is a scalar")
+            };
             let dims = vec![*first, rest.iter().product()];
-            (format!("{layer}.{field}"), Array { dims, values: array.values.clone() })
+            (
+                format!("{layer}.{field}"),
+                Array {
+                    dims,
+                    values: array.values.clone(),
+                },
+            )
         })
         .collect();
     check("lora", &config, &factors);
@@ -235,7 +307,10 @@ fn lora_equals_hf_peft() {
     let dir = tempfile::tempdir().expect("tmp");
     save_adapter(&adapted(&fixtures, &config, &factors), &config, dir.path()).expect("saves");
     let written = read_file(&dir.path().join("adapter_model.safetensors"));
-    assert_eq!(written.keys().collect::<Vec<_>>(), file.keys().collect::<Vec<_>>());
+    assert_eq!(
+        written.keys().collect::<Vec<_>>(),
+        file.keys().collect::<Vec<_>>()
+    );
     for (name, array) in &file {
         assert_eq!(written[name].dims, array.dims, "{name}");
         assert_eq!(written[name].values, array.values, "{name}");
@@ -245,5 +320,8 @@ fn lora_equals_hf_peft() {
     assert_eq!(json["peft_type"], "LORA");
     assert_eq!(json["r"], 3);
     assert_eq!(json["lora_alpha"], 6.0);
-    assert_eq!(json["target_modules"], serde_json::json!(["conv", "fc1", "fc2"]));
+    assert_eq!(
+        json["target_modules"],
+        serde_json::json!(["conv", "fc1", "fc2"])
+    );
 }

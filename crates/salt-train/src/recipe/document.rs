@@ -72,7 +72,7 @@ pub(super) fn explain(error: &toml::de::Error) -> TrainError {
         .collect();
     let nearest = known
         .iter()
-        .map(|name| (strsim::jaro_winkler(key, name), *name))
+        .map(|name| (similarity(key, name), *name))
         .filter(|(score, _)| *score >= SIMILAR)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, name)| name.to_owned());
@@ -81,6 +81,13 @@ pub(super) fn explain(error: &toml::de::Error) -> TrainError {
         nearest,
         known: known.join(", "),
     }
+}
+
+/// Jaro-Winkler, which favours equal beginnings; a key that is a part of the other (`gamma` of
+/// `focal_gamma`) is similar too.
+fn similarity(key: &str, name: &str) -> f64 {
+    let part = key.len() >= 3 && (name.contains(key) || key.contains(name));
+    strsim::jaro_winkler(key, name).max(if part { SIMILAR } else { 0.0 })
 }
 
 #[cfg(test)]

@@ -62,9 +62,10 @@ fn at_the_edge_of_an_epoch_and_at_the_very_end() {
 fn a_finished_run_gives_its_result_again() {
     let tmp = tempfile::tempdir().unwrap();
     let run = tmp.path().join("run");
-    let result = train(&recipe("norms", &["train.epochs=1"]).unwrap(), &run).unwrap();
+    train(&recipe("norms", &["train.epochs=1"]).unwrap(), &run).unwrap();
     let before = stable_files(&run);
-    assert_eq!(resume(&run).unwrap().test, result.test);
+    let written = salt_train::RunResult::load(&run.join("result.json")).unwrap();
+    assert_eq!(resume(&run).unwrap(), written);
     assert_eq!(before, stable_files(&run));
 }
 

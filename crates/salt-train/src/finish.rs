@@ -1,0 +1,157 @@
+//! From trained parameters to a complete run directory.
+
+use std::path::Path;
+use std::time::Instant;
+
+use burn::module::Module as _;
+use salt_data::{Dataset, Split};
+use serde_json::json;
+
+use crate::case_table;
+use crate::curves;
+use crate::epoch_table;
+use crate::error::TrainError;
+use crate::evaluate::{EvaluateConfig, evaluate};
+use crate::memory::peak_rss_mb;
+use crate::observer::{Event, Session};
+use crate::overlay;
+use crate::predict;
+use crate::prepare::Prepared;
+use crate::recipe::Recipe;
+use crate::result::{Memory, Params, RunResult, Time, median};
+use crate::run::{BURN_VERSION, Machine, unix_seconds};
+use crate::run_dir::{RunDir, write_atomic};
+use crate::segment::Segmenter;
+use crate::trainer::Trained;
+
+/// Write the adapter, score validation and test with it, write tables, pictures and the result.
+/// `None` when the session was interrupted before the test split was read to its end.
+pub(crate) fn finish(
+    recipe: &Recipe,
+    prepared: &Prepared,
+    trained: Trained,
+    run: &RunDir,
+    machine: &Machine,
+    session: &mut Session<'_>,
+) -> Result<Option<RunResult>, TrainError> {
+    let started = Instant::now();
+    let Trained {
+        model,
+        progress,
+        step_ms,
+    } = trained;
+    write_atomic(&run.metrics(), &epoch_table::to_csv(&progress.rows)?)?;
+    write_atomic(&run.curves(), curves::render(&progress.rows).as_bytes())?;
+    salt_peft::save_adapter(&model, &recipe.adapter_config(), &run.adapter())?;
+
+    session.event(Event::Stage("evaluating"));
+    let merged = salt_peft::merge(model.valid())?;
+    drop(model);
+    let segmenter = Segmenter::new(
+        merged,
+        recipe.view(),
+        recipe.train.eval_batch,
+        &machine.device,
+    );
+    let config = evaluate_config(recipe, &prepared.dataset);
+    let has_val = !prepared.dataset.split(Split::Val).is_empty();
+    let val = has_val
+        .then(|| {
+            evaluate(
+                &segmenter,
+                &prepared.dataset,
+                Split::Val,
+                config,
+                session,
+                |_, _, _| Ok(()),
+            )
+        })
+        .transpose()?;
+    let test = evaluate(
+        &segmenter,
+        &prepared.dataset,
+        Split::Test,
+        config,
+        session,
+        |i, case, prediction| {
+            if i < recipe.train.overlays {
+                let picture = overlay::draw(&case.image, prediction, Some(&case.labels));
+                predict::write_rgb(
+                    &run.overlays()
+                        .join(format!("{}.png", predict::file_stem(&case.id))),
+                    &picture,
+                )?;
+            }
+            Ok(())
+        },
+    )?;
+    if session.interrupt.is_set() {
+        return Ok(None);
+    }
+    let rows: Vec<_> = val
+        .iter()
+        .flat_map(|v| v.rows.clone())
+        .chain(test.rows)
+        .collect();
+    write_atomic(&run.cases(), &case_table::to_csv(&rows)?)?;
+
+    let adapter_file = run.adapter().join("adapter_model.safetensors");
+    let adapter_bytes = std::fs::metadata(&adapter_file)
+        .map_err(|e| TrainError::io(&adapter_file, e))?
+        .len();
+    let report = &prepared.report;
+    let result = RunResult {
+        status: "finished".into(),
+        method: recipe.adapter.method(),
+        model: recipe.model.name.clone(),
+        dataset: prepared.dataset.name.clone(),
+        split: recipe.data.split.clone(),
+        seed: recipe.train.seed,
+        device: machine.name.clone(),
+        commit: machine.commit.clone(),
+        burn: BURN_VERSION.into(),
+        metric_impl: salt_metrics::METRIC_IMPL.into(),
+        recipe_sha256: progress.origin.recipe_sha256,
+        weights_sha256: progress.origin.weights_sha256,
+        data_sha256: progress.origin.data_sha256,
+        params: Params {
+            trainable: report.trainable,
+            total: report.total,
+            percent: report.percent,
+            adapter_bytes,
+        },
+        time: Time {
+            train_s: progress.train_s,
+            step_ms_median: median(&step_ms),
+            eval_s: started.elapsed().as_secs_f64(),
+        },
+        memory: Memory {
+            peak_rss_mb: peak_rss_mb(),
+        },
+        best_epoch: progress.best_epoch,
+        val: val.map(|v| v.summary),
+        test: test.summary,
+        test_classes: test.classes,
+    };
+    run.append_log(&json!({"event": "finish", "unix_s": unix_seconds(), "time": result.time, "memory": result.memory}))?;
+    // The result comes last: where it is, everything else is.
+    result.save(&run.result())?;
+    remove_if_there(&run.last_checkpoint())?;
+    Ok(Some(result))
+}
+
+/// What the evaluations of a recipe need.
+pub(crate) fn evaluate_config(recipe: &Recipe, dataset: &Dataset) -> EvaluateConfig {
+    EvaluateConfig {
+        n_classes: dataset.n_classes,
+        nsd_tolerance_px: recipe.data.nsd_tolerance_px,
+        seed: recipe.train.seed,
+    }
+}
+
+fn remove_if_there(path: &Path) -> Result<(), TrainError> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(TrainError::io(path, e)),
+        _ => Ok(()),
+    }
+}
