@@ -6,7 +6,7 @@ use std::path::Path;
 use salt_sam::SamConfig;
 use salt_sam::config::MODELS;
 use salt_sam::weights::{Checkpoint, PROMPT_TOKENS, embedded_nano_bytes};
-use salt_train::base::EMBEDDED;
+use salt_train::base_model::EMBEDDED;
 
 use crate::failure::Failure;
 

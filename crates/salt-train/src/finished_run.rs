@@ -6,7 +6,7 @@ use burn::module::Module as _;
 use burn::tensor::Device;
 use salt_data::Split;
 
-use crate::base;
+use crate::base_model;
 use crate::error::TrainError;
 use crate::evaluate::{Evaluation, evaluate};
 use crate::finish::evaluate_config;
@@ -82,7 +82,7 @@ fn load_segmenter(
         });
     }
     session.event(Event::Stage("loading the model"));
-    let base = base::load(recipe, n_classes, &device.clone().autodiff())?;
+    let base = base_model::load(recipe, n_classes, &device.clone().autodiff())?;
     let (model, _) = salt_peft::load_adapter(base.sam.train(), &run.adapter())?;
     let merged = salt_peft::merge(model.valid())?;
     Ok(Segmenter::new(

@@ -6,7 +6,7 @@
 //! | file | job |
 //! |---|---|
 //! | [`recipe`] | the TOML document: defaults, overrides, nearest names for unknown keys |
-//! | [`base`] | the model a recipe starts from, and the identity of its weights |
+//! | [`base_model`] | the model a recipe starts from, and the identity of its weights |
 //! | [`scratch`] | the control without a base |
 //! | `prepare` | recipe to data, model and adapter |
 //! | [`loss`], [`schedule`], [`optimizer`] | focal + dice; warm-up and cosine; AdamW by path |
@@ -29,7 +29,7 @@
 //! # Ok(()) }
 //! ```
 
-pub mod base;
+pub mod base_model;
 pub mod case_table;
 pub mod checkpoint;
 pub mod curves;

@@ -8,7 +8,7 @@ use salt_data::{Dataset, LoadedCase, LoaderConfig, Split, TrainLoader};
 use salt_peft::AttachReport;
 use salt_sam::Sam;
 
-use crate::base;
+use crate::base_model;
 use crate::checkpoint::{Origin, Progress};
 use crate::error::TrainError;
 use crate::observer::{Event, Session};
@@ -87,7 +87,7 @@ pub(crate) fn prepare(
         }
     }
     session.event(Event::Stage("loading the base model"));
-    let base = base::load(recipe, dataset.n_classes, device)?;
+    let base = base_model::load(recipe, dataset.n_classes, device)?;
     session.event(Event::Stage("attaching the adapter"));
     let (model, report) = salt_peft::attach(base.sam.train(), &recipe.adapter_config())?;
     if report.trainable == 0 && recipe.train.epochs > 0 {

@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use salt_peft::AttachReport;
 use serde_json::json;
 
-use crate::base;
+use crate::base_model;
 use crate::checkpoint::Checkpoint;
 use crate::error::TrainError;
 use crate::finish::finish;
@@ -105,7 +105,7 @@ pub fn plan(
     n_classes: usize,
     device: &Device,
 ) -> Result<AttachReport, TrainError> {
-    let base = base::load(recipe, n_classes, &device.clone().autodiff())?;
+    let base = base_model::load(recipe, n_classes, &device.clone().autodiff())?;
     Ok(salt_peft::plan(
         &base.sam.train(),
         &recipe.adapter_config(),

@@ -251,7 +251,7 @@ fn write_weights(sam: &Sam, out: &Path) -> Result<(), TrainError> {
 fn origin(config: &PretrainConfig) -> Result<Origin, TrainError> {
     let text = toml::to_string(config)
         .map_err(|e| TrainError::checkpoint(format!("the recipe cannot be written ({e})")))?;
-    let recipe_sha256 = crate::base::hex(&Sha256::digest(text.as_bytes()));
+    let recipe_sha256 = crate::base_model::hex(&Sha256::digest(text.as_bytes()));
     Ok(Origin {
         recipe_sha256,
         ..Origin::default()

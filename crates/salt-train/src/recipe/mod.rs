@@ -85,7 +85,7 @@ impl Recipe {
     /// # Errors
     /// As [`Recipe::to_toml`].
     pub fn sha256(&self) -> Result<String, TrainError> {
-        Ok(crate::base::hex(&Sha256::digest(self.to_toml()?)))
+        Ok(crate::base_model::hex(&Sha256::digest(self.to_toml()?)))
     }
 
     /// Sizes of the network without class tokens.

@@ -12,7 +12,7 @@ use clap::ValueEnum;
 use safetensors::SafeTensors;
 use salt_peft::adapter_file::TENSOR_FILE;
 use salt_sam::weights::{Naming, SaveOptions, save};
-use salt_train::{Recipe, RunResult, base};
+use salt_train::{Recipe, RunResult, base_model};
 
 use super::folder;
 use crate::checkpoint_model;
@@ -62,7 +62,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     if recipe.adapter.scratch {
         screen::note("this run began from random numbers: --weights is not read");
     }
-    let base = base::load(&recipe, classes(&adapter)?, &device)?.sam;
+    let base = base_model::load(&recipe, classes(&adapter)?, &device)?.sam;
     let (model, report) = salt_peft::load_adapter(base, &adapter)?;
     let merged = salt_peft::merge(model)?;
     let options = SaveOptions {

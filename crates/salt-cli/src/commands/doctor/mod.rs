@@ -83,7 +83,7 @@ fn look() -> Findings {
 }
 
 fn embedded_base() -> BaseFacts {
-    let checkpoint = checkpoint_model::read(salt_train::base::EMBEDDED).ok();
+    let checkpoint = checkpoint_model::read(salt_train::base_model::EMBEDDED).ok();
     let known = checkpoint.and_then(|checkpoint| {
         let (name, _) = checkpoint_model::config(&checkpoint, None).ok()?;
         let values = checkpoint
