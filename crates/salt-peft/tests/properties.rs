@@ -109,8 +109,7 @@ fn moved<M: Module>(
             continue;
         };
         let around = if field == "scale" { 0.6 } else { 0.0 };
-        let wave =
-            |i: usize| (around + 0.8 * ((seed + 13 * i + 5 * path.len()) as f32).sin()) as f32;
+        let wave = |i: usize| around + 0.8 * ((seed + 13 * i + 5 * path.len()) as f32).sin();
         let values: Vec<f32> = (0..data.num_elements()).map(wave).collect();
         factors.insert(
             field.to_string(),

@@ -68,9 +68,9 @@ pub fn render(rows: &[EpochRow]) -> String {
     if let Some(best) = rows.iter().rev().find(|r| r.best)
         && let Some(value) = best.val_dice
     {
-        let _ = write!(
+        let _ = writeln!(
             svg,
-            "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"4\" fill=\"none\" stroke=\"{DICE_COLOUR}\"/>\n",
+            "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"4\" fill=\"none\" stroke=\"{DICE_COLOUR}\"/>",
             x(best.epoch),
             y(value),
         );
@@ -87,9 +87,9 @@ fn polyline(svg: &mut String, points: &[(f64, f64)], colour: &str) {
         .iter()
         .map(|(x, y)| format!("{x:.1},{y:.1}"))
         .collect();
-    let _ = write!(
+    let _ = writeln!(
         svg,
-        "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.5\" points=\"{}\"/>\n",
+        "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.5\" points=\"{}\"/>",
         path.join(" ")
     );
 }

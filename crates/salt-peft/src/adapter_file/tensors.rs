@@ -11,7 +11,7 @@ use crate::error::PeftError;
 use crate::inventory::FloatParam;
 use crate::nearest::nearest;
 use crate::registry::Adapter;
-use crate::weight::{WeightShape, torch_dims, transpose};
+use crate::weight::{torch_dims, transpose};
 
 /// The tensors' file name.
 pub const TENSOR_FILE: &str = "adapter_model.safetensors";
