@@ -19,6 +19,17 @@ use crate::nets::{assert_close, floats};
 /// f32 against f64 over three layers and a decomposition.
 const TOLERANCE: f32 = 1e-4;
 
+/// Gradients that pass through GELU. Flex differentiates the exact GELU; the other backends of Burn
+/// 0.22 use the derivative of its tanh approximation (`gelu_backward` of burn-backend), which moved
+/// gradients of these fixtures by up to 6.1e-3 of their largest entry (ndarray).
+fn gradient_tolerance() -> f32 {
+    if format!("{:?}", Device::default()).contains("Flex") {
+        TOLERANCE
+    } else {
+        1e-2
+    }
+}
+
 const LAYERS: [&str; 3] = ["conv", "fc1", "fc2"];
 
 #[derive(Module, Debug)]
@@ -163,7 +174,7 @@ impl ModuleVisitor for Gradient<'_> {
             assert_close(
                 &got,
                 &expected.values,
-                TOLERANCE,
+                gradient_tolerance(),
                 &format!("{} {path}", self.case),
             );
             self.checked += 1;
