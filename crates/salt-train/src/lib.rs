@@ -24,7 +24,8 @@
 //!
 //! let recipe = Recipe::read("docs/recipes/vessels-sam_nano-salt.toml".as_ref(), &["train.epochs=2".into()])?;
 //! let machine = Machine { device, name: "flex".into(), commit: None };
-//! let mut session = Session::new(&mut Silent, Interrupt::new());
+//! let mut observer = Silent;
+//! let mut session = Session::new(&mut observer, Interrupt::new());
 //! let outcome = salt_train::train(&recipe, "runs/vessels".as_ref(), &machine, &mut session)?;
 //! # Ok(()) }
 //! ```
