@@ -2,6 +2,7 @@
 
 use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Device, Tensor};
+use salt_kernels::layer_norm;
 
 /// Normalises every pixel over its channels: `y = (x - mean) / sqrt(var + eps) * weight + bias`,
 /// with the biased variance, as `LayerNorm2d` of the original (`modeling/common.py`).
@@ -29,11 +30,12 @@ impl LayerNorm2d {
 
     /// See [`LayerNorm2d`].
     pub fn forward(&self, x_bchw: Tensor<4>) -> Tensor<4> {
-        let [_, channels, _, _] = x_bchw.dims();
-        let centred = x_bchw.clone() - x_bchw.mean_dim(1);
-        let variance = centred.clone().powi_scalar(2).mean_dim(1);
-        let normed = centred / (variance + self.eps).sqrt();
-        normed * self.weight.val().reshape([1, channels, 1, 1])
-            + self.bias.val().reshape([1, channels, 1, 1])
+        self.forward_bhwc(x_bchw.permute([0, 2, 3, 1]))
+            .permute([0, 3, 1, 2])
+    }
+
+    /// The same with channels last.
+    pub(crate) fn forward_bhwc(&self, x_bhwc: Tensor<4>) -> Tensor<4> {
+        layer_norm(x_bhwc, self.weight.val(), self.bias.val(), self.eps)
     }
 }

@@ -20,6 +20,7 @@ pub mod error;
 pub mod image_encoder;
 pub mod layer_norm_2d;
 pub mod mask_decoder;
+mod norm;
 pub mod preprocess;
 pub mod prompt_encoder;
 pub mod sam;

@@ -4,6 +4,7 @@ use burn::module::{Initializer, Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Embedding, EmbeddingConfig, Gelu};
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use salt_kernels::gelu;
 
 use crate::config::SamConfig;
 use crate::error::SamError;
@@ -247,9 +248,9 @@ impl PromptEncoder {
 
     /// Embedding of mask prompts, `[n, out_chans, grid, grid]`.
     fn embed_masks(&self, mask_input: Tensor<4>) -> Tensor<4> {
-        let (conv0, norm1, gelu2, conv3, norm4, gelu5, conv6) = &self.mask_downscaling;
-        let x = gelu2.forward(norm1.forward(conv0.forward(mask_input)));
-        let x = gelu5.forward(norm4.forward(conv3.forward(x)));
+        let (conv0, norm1, _, conv3, norm4, _, conv6) = &self.mask_downscaling;
+        let x = gelu(norm1.forward(conv0.forward(mask_input)));
+        let x = gelu(norm4.forward(conv3.forward(x)));
         conv6.forward(x)
     }
 

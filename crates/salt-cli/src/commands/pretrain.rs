@@ -35,6 +35,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = PretrainConfig::default().batch_size as u64)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=4096))]
     batch_size: u64,
+    /// Peak learning rate
+    #[arg(long, value_name = "RATE", default_value_t = PretrainConfig::default().lr)]
+    lr: f64,
+    /// Share of the images over which the scenes grow from easiest to full difficulty
+    #[arg(long, value_name = "SHARE", default_value_t = PretrainConfig::default().curriculum)]
+    curriculum: f64,
     #[command(flatten)]
     device: DeviceOption,
 }
@@ -56,8 +62,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         Err(error @ TrainError::Changed { .. }) => {
             let state = state_path(&args.out);
             Err(Failure::from(error).with_hint(format!(
-                "give the same --steps, --seed and --batch-size as before, or remove {} to begin \
-                 anew",
+                "give the same options as before, or remove {} to begin anew",
                 state.display()
             )))
         }
@@ -72,6 +77,8 @@ fn config(args: &Args) -> PretrainConfig {
         steps: args.steps,
         seed: args.seed,
         batch_size,
+        lr: args.lr,
+        curriculum: args.curriculum,
         shards: default.shards.min(batch_size),
         ..default
     }

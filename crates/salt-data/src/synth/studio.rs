@@ -29,11 +29,16 @@ pub(super) struct Studio {
     polarity: Option<f32>,
     /// 1 for colour, 0 for grey: a grey picture has no tint.
     vivid: f32,
+    /// How much easier than drawn, 0 to 1 (see [`super::scenes::draw_eased`]).
+    ease: f32,
 }
+
+/// Lowest contrast of the easiest scene.
+const EASY_CONTRAST: f32 = 0.3;
 
 impl Studio {
     /// A background of one colour and pattern; contrast and polarity are chosen with it.
-    pub(super) fn open(size: usize, mut rng: DrawRng) -> Self {
+    pub(super) fn open(size: usize, mut rng: DrawRng, ease: f32) -> Self {
         let cells = rng.int(2, 9);
         let octaves = rng.int(2, 4);
         let gain = rng.uniform(0.4, 0.8);
@@ -41,11 +46,14 @@ impl Studio {
         let coloured = rng.chance(0.55);
         let vivid = if coloured { 1.0 } else { 0.0 };
         let grey = rng.uniform(0.1, 0.9);
+        // Dark structures need a ground that they can be darker than.
+        let grey = grey + ease * (0.9 - grey) * 0.6;
         let tint = vivid * rng.uniform(0.05, 0.4);
         let ground = tinted(&mut rng, grey, tint);
         let mut picture = Planes::new(size, if coloured { 3 } else { 1 }, ground);
         let pattern = Pattern::random(&mut rng, size);
         let contrast = rng.log_uniform(0.1, 0.5);
+        let contrast = contrast + ease * (EASY_CONTRAST - contrast).max(0.0);
         // A pattern much stronger than the contrast would hide what is to be found.
         let strongest = if pattern.is_busy() {
             0.5 * contrast
@@ -56,7 +64,7 @@ impl Studio {
         let strength = if rng.chance(0.25) {
             0.0
         } else {
-            rng.log_uniform(0.2, 1.0) * strongest
+            rng.log_uniform(0.2, 1.0) * strongest * (1.0 - ease)
         };
         let shift = tinted(&mut rng, strength, 0.6 * vivid * strength);
         for y in 0..size {
@@ -72,6 +80,7 @@ impl Studio {
         } else {
             None
         };
+        let polarity = if rng.chance(ease) { Some(-1.0) } else { polarity };
         let layer = Layer::new(size);
         Self {
             rng,
@@ -83,6 +92,7 @@ impl Studio {
             contrast,
             polarity,
             vivid,
+            ease,
         }
     }
 
@@ -98,7 +108,7 @@ impl Studio {
         if rng.chance(0.3) {
             let (sin, cos) = rng.uniform(0.0, std::f32::consts::TAU).sin_cos();
             let offset = rng.uniform(-0.3, 0.3) * side;
-            let amount = rng.sign() * rng.uniform(0.03, 0.18);
+            let amount = rng.sign() * rng.uniform(0.03, 0.18) * (1.0 - self.ease);
             let softness = rng.log_uniform(1.0, 14.0);
             for y in 0..self.size {
                 for x in 0..self.size {
@@ -113,7 +123,7 @@ impl Studio {
         for _ in 0..rng.weighted(&[2.0, 1.0, 1.0, 1.0]) {
             let centre = [rng.unit() * side, rng.unit() * side];
             let reach = rng.uniform(0.1, 0.5) * side;
-            let amount = rng.sign() * rng.uniform(0.03, 0.2);
+            let amount = rng.sign() * rng.uniform(0.03, 0.2) * (1.0 - self.ease);
             let colour = tinted(rng, amount, 0.5 * self.vivid * amount.abs());
             let inverse2 = 1.0 / (reach * reach);
             for y in 0..self.size {
@@ -202,7 +212,7 @@ impl Studio {
         };
         let textured = if thin { 0.25 } else { 0.6 };
         let pattern_strength = if rng.chance(textured) {
-            contrast * rng.uniform(0.1, 0.6)
+            contrast * rng.uniform(0.1, 0.6) * (1.0 - self.ease)
         } else {
             0.0
         };
@@ -250,13 +260,15 @@ impl Studio {
     pub(super) fn expose(mut self) -> Scene {
         self.ensure_one();
         let rng = &mut self.rng;
+        let hard = 1.0 - self.ease;
         let finest = self.painted.iter().any(|p| p.fine.contains(&true));
         if rng.chance(0.45) {
-            let strength = rng.uniform(0.1, 0.65);
+            let strength = rng.uniform(0.1, 0.65) * hard;
             optics::light(&mut self.picture, rng, strength);
         }
         if rng.chance(0.65) {
             let sigma = rng.uniform(0.3, if finest { 0.95 } else { 2.0 });
+            let sigma = 0.3 + (sigma - 0.3) * hard;
             optics::blur(&mut self.picture, sigma);
         }
         if rng.chance(0.15) {
@@ -280,11 +292,11 @@ impl Studio {
             }
         }
         if rng.chance(0.08) {
-            let amplitude = self.contrast * rng.uniform(0.08, 0.3);
+            let amplitude = self.contrast * rng.uniform(0.08, 0.3) * hard;
             optics::ripples(&mut self.picture, rng, amplitude);
         }
         // Noise is bounded by the contrast: what cannot be seen cannot be learnt.
-        let ceiling = (0.5 * self.contrast).min(0.12);
+        let ceiling = (0.5 * self.contrast).min(0.12) * hard;
         let additive = if rng.chance(0.7) {
             rng.uniform(0.0, ceiling)
         } else {

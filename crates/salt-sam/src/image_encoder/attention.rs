@@ -3,6 +3,7 @@
 use burn::module::{Initializer, Module, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use salt_kernels::softmax_rows;
 
 use crate::upscale::bilinear_matrix;
 
@@ -98,18 +99,13 @@ impl Attention {
     }
 }
 
-/// Numerically safe `softmax(q k^T) v`. The division by the row sums happens after the product
-/// with `v`, on `d` columns instead of N.
+/// `softmax(q k^T) v`.
 ///
 /// # Shapes
 /// - `q`, `k`: `[batch, tokens_q | tokens_k, d]`, already scaled; `v`: `[batch, tokens_k, d_v]`
 /// - output: `[batch, tokens_q, d_v]`
 pub(crate) fn attend(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>) -> Tensor<3> {
-    let scores = q.matmul(k.transpose());
-    let largest = scores.clone().detach().max_dim(2);
-    let weights = (scores - largest).exp();
-    let sums = weights.clone().sum_dim(2);
-    weights.matmul(v) / sums
+    softmax_rows(q.matmul(k.transpose())).matmul(v)
 }
 
 /// For every query row the vectors of all key rows, transposed for a product with the queries:

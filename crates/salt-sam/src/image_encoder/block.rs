@@ -2,12 +2,16 @@
 
 use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
-use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Tensor};
+use salt_kernels::gelu;
 
 use super::attention::Attention;
 use super::window::{partition, unpartition};
 use crate::config::SamConfig;
+use crate::norm::normalise;
+
+/// Of the encoder's layer norms (`ImageEncoderViT` of the original).
+const EPSILON: f64 = 1e-6;
 
 /// Pre-norm block: `x + attn(norm1(x))`, then `x + mlp(norm2(x))`.
 ///
@@ -31,7 +35,7 @@ impl Block {
     pub(super) fn new(config: &SamConfig, window: usize, device: &Device) -> Self {
         let dim = config.embed_dim;
         let side = if window == 0 { config.grid() } else { window };
-        let norm = || LayerNormConfig::new(dim).with_epsilon(1e-6).init(device);
+        let norm = || LayerNormConfig::new(dim).with_epsilon(EPSILON).init(device);
         Self {
             norm1: norm(),
             attn: Attention::new(dim, config.num_heads, side, device),
@@ -44,7 +48,7 @@ impl Block {
     /// See [`Block`].
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let [_, height, width, _] = x.dims();
-        let normed = self.norm1.forward(x.clone());
+        let normed = normalise(&self.norm1, x.clone(), EPSILON);
         let attended = if self.window == 0 {
             self.attn.forward(normed)
         } else {
@@ -52,7 +56,7 @@ impl Block {
             unpartition(self.attn.forward(windows), padded, [height, width])
         };
         let x = x + attended;
-        x.clone() + self.mlp.forward(self.norm2.forward(x))
+        x.clone() + self.mlp.forward(normalise(&self.norm2, x, EPSILON))
     }
 }
 

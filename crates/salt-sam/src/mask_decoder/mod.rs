@@ -13,8 +13,8 @@ pub use upscaling::OutputUpscaling;
 
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig};
-use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Tensor};
+use salt_kernels::gelu;
 
 use crate::config::{NUM_MULTIMASK_OUTPUTS, SamConfig};
 
@@ -94,8 +94,8 @@ impl MaskDecoder {
                 .forward(image_embedding + dense_embeddings, image_pe, tokens);
         let iou_token_out = tokens.clone().slice([0..n, 0..1]).squeeze_dim::<2>(1);
 
-        let upscaled = self.upscale(image.swap_dims(1, 2).reshape([n, dim, height, width]));
-        let [_, channels, rows, columns] = upscaled.dims();
+        let upscaled = self.upscale(image.reshape([n, height, width, dim]));
+        let [_, rows, columns, channels] = upscaled.dims();
 
         let wanted = if multimask_output { 1..masks } else { 0..1 };
         let hyper: Vec<Tensor<3>> = wanted
@@ -112,7 +112,7 @@ impl MaskDecoder {
             .collect();
         let count = hyper.len();
         let low_res = Tensor::cat(hyper, 1)
-            .matmul(upscaled.reshape([n, channels, rows * columns]))
+            .matmul(upscaled.reshape([n, rows * columns, channels]).transpose())
             .reshape([n, count, rows, columns]);
         let iou = self
             .iou_prediction_head
@@ -123,7 +123,7 @@ impl MaskDecoder {
 
     fn upscale(&self, image: Tensor<4>) -> Tensor<4> {
         let (first, norm, _, second, _) = &self.output_upscaling;
-        let x = gelu(norm.forward(upscaling::double(first, image)));
+        let x = gelu(norm.forward_bhwc(upscaling::double(first, image)));
         gelu(upscaling::double(second, x))
     }
 }

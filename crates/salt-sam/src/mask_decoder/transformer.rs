@@ -7,9 +7,12 @@ use burn::tensor::{Device, Tensor};
 
 use super::attention::DecoderAttention;
 use crate::config::SamConfig;
+use crate::norm::normalise;
 
 /// How much narrower cross-attention is than the transformer (the original's default).
 const CROSS_ATTENTION_DOWNSAMPLE: usize = 2;
+/// Of the decoder's layer norms (PyTorch's default, as in `TwoWayAttentionBlock`).
+const EPSILON: f64 = 1e-5;
 
 /// Two-way transformer (paper, figure 14).
 #[derive(Module, Debug)]
@@ -63,7 +66,7 @@ impl TwoWayTransformer {
             state.image.clone(),
         );
         (
-            self.norm_final_attn.forward(state.tokens + attended),
+            normalise(&self.norm_final_attn, state.tokens + attended, EPSILON),
             state.image,
         )
     }
@@ -130,7 +133,7 @@ impl TwoWayAttentionBlock {
             let q = tokens.clone() + token_pe.clone();
             tokens.clone() + self.self_attn.forward(q.clone(), q, tokens)
         };
-        let tokens = self.norm1.forward(tokens);
+        let tokens = normalise(&self.norm1, tokens, EPSILON);
 
         let image_with_pe = image.clone() + image_pe;
         let read = self.cross_attn_token_to_image.forward(
@@ -138,17 +141,15 @@ impl TwoWayAttentionBlock {
             image_with_pe.clone(),
             image.clone(),
         );
-        let tokens = self.norm2.forward(tokens + read);
-        let tokens = self
-            .norm3
-            .forward(tokens.clone() + self.mlp.forward(tokens));
+        let tokens = normalise(&self.norm2, tokens + read, EPSILON);
+        let tokens = normalise(&self.norm3, tokens.clone() + self.mlp.forward(tokens), EPSILON);
 
         let read = self.cross_attn_image_to_token.forward(
             image_with_pe,
             tokens.clone() + token_pe,
             tokens.clone(),
         );
-        let image = self.norm4.forward(image + read);
+        let image = normalise(&self.norm4, image + read, EPSILON);
         TwoWayState { tokens, image }
     }
 }
@@ -170,5 +171,5 @@ impl DecoderMlp {
 
 /// PyTorch's default eps, which the original keeps in the decoder.
 fn layer_norm(dim: usize, device: &Device) -> LayerNorm {
-    LayerNormConfig::new(dim).with_epsilon(1e-5).init(device)
+    LayerNormConfig::new(dim).with_epsilon(EPSILON).init(device)
 }

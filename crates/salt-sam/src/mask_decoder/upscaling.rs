@@ -30,21 +30,20 @@ pub(super) fn new(dim: usize, device: &Device) -> OutputUpscaling {
 ///
 /// # Shapes
 /// - weight: `[c_in, c_out, 2, 2]`
-/// - input: `[n, c_in, h, w]`, output: `[n, c_out, 2 h, 2 w]`
-pub(super) fn double(layer: &ConvTranspose2d, x: Tensor<4>) -> Tensor<4> {
+/// - input: `[n, h, w, c_in]`, output: `[n, 2 h, 2 w, c_out]`
+pub(super) fn double(layer: &ConvTranspose2d, x_bhwc: Tensor<4>) -> Tensor<4> {
     let weight = layer.weight.val();
     let [c_in, c_out, _, _] = weight.dims();
-    let [n, _, h, w] = x.dims();
-    let product = x
-        .permute([0, 2, 3, 1])
+    let [n, h, w, _] = x_bhwc.dims();
+    let weight = weight.permute([0, 2, 3, 1]).reshape([c_in, 4 * c_out]);
+    let y = x_bhwc
         .reshape([n * h * w, c_in])
-        .matmul(weight.reshape([c_in, c_out * 4]));
-    let y = product
-        .reshape([n, h, w, c_out, 2, 2])
-        .permute([0, 3, 1, 4, 2, 5])
-        .reshape([n, c_out, 2 * h, 2 * w]);
+        .matmul(weight)
+        .reshape([n * h, w, 2, 2 * c_out])
+        .swap_dims(1, 2)
+        .reshape([n, 2 * h, 2 * w, c_out]);
     match &layer.bias {
-        Some(bias) => y + bias.val().reshape([1, c_out, 1, 1]),
+        Some(bias) => y + bias.val().reshape([1, 1, 1, c_out]),
         None => y,
     }
 }
@@ -61,7 +60,8 @@ mod tests {
             .with_stride([2, 2])
             .init(&device);
         let x = Tensor::random([2, 5, 4, 3], Distribution::Normal(0.0, 1.0), &device);
-        double(&layer, x.clone())
+        double(&layer, x.clone().permute([0, 2, 3, 1]))
+            .permute([0, 3, 1, 2])
             .into_data()
             .assert_approx_eq::<f32>(&layer.forward(x).into_data(), Tolerance::absolute(1e-5));
     }

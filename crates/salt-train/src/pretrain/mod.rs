@@ -55,8 +55,19 @@ pub struct PretrainConfig {
     pub warmup: f64,
     /// Limit of the global gradient norm.
     pub grad_clip: f64,
+    /// Share of the images over which scenes grow from easiest to full difficulty
+    /// ([`salt_data::synth::scenes::draw_eased`]).
+    pub curriculum: f64,
     /// Seed of network and scenes.
     pub seed: u64,
+}
+
+impl PretrainConfig {
+    /// Ease of the scene of that index: 1 at the beginning, 0 after the curriculum.
+    fn ease(&self, index: u64) -> f32 {
+        let images = (self.steps * self.batch_size as u64) as f64 * self.curriculum;
+        (1.0 - index as f64 / images.max(1.0)).max(0.0) as f32
+    }
 }
 
 impl Default for PretrainConfig {
@@ -70,6 +81,7 @@ impl Default for PretrainConfig {
             weight_decay: 0.02,
             warmup: 0.03,
             grad_clip: 1.0,
+            curriculum: 0.2,
             seed: 0,
         }
     }
@@ -77,6 +89,9 @@ impl Default for PretrainConfig {
 
 /// Steps between two writes of the state file.
 const SAVE_EVERY: u64 = 250;
+
+/// Steps between two looks at held-out scenes, which are shown and decide nothing.
+const SCORE_EVERY: u64 = 250;
 
 /// How a pretraining run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,7 +185,7 @@ pub fn pretrain(
         let result = sharded_gradients(&sam, shards, |sam, scenes| {
             loss(
                 sam,
-                &Questions::draw(size, config.seed, scenes, &device),
+                &Questions::draw(size, config.seed, scenes, |i| config.ease(i), &device),
                 step,
             )
         });
@@ -219,6 +234,10 @@ pub fn pretrain(
             };
             checkpoint.save(&state)?;
             write_weights(&sam, out)?;
+        }
+        if progress.step.is_multiple_of(SCORE_EVERY) && progress.step < config.steps {
+            let scores = held_out_scores(&sam.valid(), score::QUICK_SCENES);
+            session.event(Event::Stage(&scores.in_words(progress.step)));
         }
         if stop {
             return Ok(PretrainOutcome::Interrupted(progress.step));

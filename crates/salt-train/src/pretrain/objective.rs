@@ -66,10 +66,9 @@ pub(super) fn loss(sam: &Sam, questions: &Questions, step: u64) -> Tensor<1> {
     let asked =
         Tensor::<1, Int>::from_data(TensorData::new(asked, [count]), &questions.pixels.device());
     let tokens = sam.prompt_tokens.val().select(0, asked.clone());
-    let dense = question_loss(
-        &sam.segment_tokens(embedding, tokens),
-        &questions.dense.clone().select(1, asked),
-    );
+    let answer = sam.segment_tokens(embedding, tokens);
+    let wanted = questions.dense.clone().select(1, asked);
+    let dense = dense_loss(answer.low_res_masks.clone(), &wanted) + iou_error(&answer, &wanted);
     // Dense classes are what adaptation starts from.
     (point_loss + second_loss + dense * 2.0) / 4.0
 }
@@ -92,29 +91,71 @@ fn pick(masks: Tensor<4>, index: Tensor<2, Int>) -> Tensor<4> {
 /// # Shapes
 /// - `low_res`: `[b, m, h, w]`; `target`: `[b, m | 1, s, s]`; output: `[b, m]`
 fn segmentation_loss(low_res: Tensor<4>, target: &Tensor<4>) -> Tensor<2> {
-    let [b, m, _, _] = low_res.dims();
-    let [_, _, height, width] = target.dims();
-    let logits = upscale_masks(low_res, [height, width]);
-    let pixels = height * width;
-    let target = target
+    let terms = Terms::new(low_res, target);
+    let overlap = terms.overlap * 2.0 + DICE_SMOOTH;
+    let total = terms.total + DICE_SMOOTH;
+    terms.focal * FOCAL_WEIGHT + (overlap / total).neg() + 1.0
+}
+
+/// `20 focal + dice` of dense classes: focal as a mean over all images, dice over the batch as one
+/// image, for the classes that occur in it.
+///
+/// Dice asks an absent class for silence with a gradient of `1 / (sum p + s)^2` at every pixel. When
+/// all masks are nearly empty that outweighs what present ones ask for, and a network that answers
+/// nothing never gets away from there; focal alone says what absent classes need.
+///
+/// # Shapes
+/// - `low_res`: `[b, m, h, w]`; `target`: `[b, m, s, s]`; output: one element
+fn dense_loss(low_res: Tensor<4>, target: &Tensor<4>) -> Tensor<1> {
+    let [_, classes, _, _] = low_res.dims();
+    let terms = Terms::new(low_res, target);
+    let present = target
         .clone()
-        .expand([b as i64, m as i64, height as i64, width as i64]);
+        .max_dim(0)
+        .reshape([classes as i32, -1])
+        .max_dim(1)
+        .reshape([classes]);
+    let over_batch = |x: Tensor<2>| x.sum_dim(0).reshape([classes]);
+    let overlap = over_batch(terms.overlap) * 2.0 + DICE_SMOOTH;
+    let total = over_batch(terms.total) + DICE_SMOOTH;
+    let dice = (overlap / total).neg() + 1.0;
+    terms.focal.mean() * FOCAL_WEIGHT + (dice * present).sum() / classes as f64
+}
 
-    let right = logits.clone() * (target.clone() * 2.0 - 1.0);
-    // Cross entropy -log p_t = softplus(-right), and 1 - p_t = 1 - exp(-ce).
-    let ce = right.clone().neg().clamp_min(0.0) + right.abs().neg().exp().log1p();
-    let wrong = ce.clone().neg().exp() * -1.0 + 1.0;
-    let focal = (wrong.powi_scalar(2) * ce)
-        .reshape([b, m, pixels])
-        .mean_dim(2)
-        .squeeze_dim::<2>(2);
-    let focal = focal * FOCAL_ALPHA;
+/// What the loss of masks `[b, m]` is made of.
+struct Terms {
+    /// Mean focal loss over the pixels.
+    focal: Tensor<2>,
+    /// Sum of `p y`.
+    overlap: Tensor<2>,
+    /// Sum of `p + y`.
+    total: Tensor<2>,
+}
 
-    let p = sigmoid(logits);
-    let sum = |x: Tensor<4>| x.reshape([b, m, pixels]).sum_dim(2).squeeze_dim::<2>(2);
-    let overlap = sum(p.clone() * target.clone()) * 2.0 + DICE_SMOOTH;
-    let total = sum(p) + sum(target) + DICE_SMOOTH;
-    focal * FOCAL_WEIGHT + (overlap / total).neg() + 1.0
+impl Terms {
+    fn new(low_res: Tensor<4>, target: &Tensor<4>) -> Self {
+        let [b, m, _, _] = low_res.dims();
+        let [_, _, height, width] = target.dims();
+        let logits = upscale_masks(low_res, [height, width]);
+        let pixels = height * width;
+        let target = target
+            .clone()
+            .expand([b as i64, m as i64, height as i64, width as i64]);
+
+        let right = logits.clone() * (target.clone() * 2.0 - 1.0);
+        // Cross entropy -log p_t = softplus(-right), and 1 - p_t = 1 - exp(-ce).
+        let ce = right.clone().neg().clamp_min(0.0) + right.abs().neg().exp().log1p();
+        let wrong = ce.clone().neg().exp() * -1.0 + 1.0;
+        let per_mask = |x: Tensor<4>| x.reshape([b, m, pixels]);
+        let focal = per_mask(wrong.powi_scalar(2) * ce).mean_dim(2);
+        let p = sigmoid(logits);
+        let sum = |x: Tensor<4>| per_mask(x).sum_dim(2).squeeze_dim::<2>(2);
+        Self {
+            focal: focal.squeeze_dim::<2>(2) * FOCAL_ALPHA,
+            overlap: sum(p.clone() * target.clone()),
+            total: sum(p) + sum(target),
+        }
+    }
 }
 
 /// Mean squared error between predicted and actual IoU of the masks at threshold 0.

@@ -34,11 +34,19 @@ pub(super) struct Questions {
 }
 
 impl Questions {
-    /// The scenes of an index range. Everything is a function of `(size, seed, index)`.
-    pub(super) fn draw(size: usize, seed: u64, indexes: Range<u64>, device: &Device) -> Self {
+    /// The scenes of an index range. Everything is a function of `(size, seed, index)` and of how
+    /// much easier the scene of an index is made.
+    pub(super) fn draw(
+        size: usize,
+        seed: u64,
+        indexes: Range<u64>,
+        ease: impl Fn(u64) -> f32,
+        device: &Device,
+    ) -> Self {
         let mut host = Host::default();
         for index in indexes {
-            host.push(&scenes::draw(size, seed, index), size, seed, index);
+            let scene = scenes::draw_eased(size, seed, index, ease(index));
+            host.push(&scene, size, seed, index);
         }
         host.upload(size, device)
     }
@@ -172,7 +180,7 @@ mod tests {
     #[test]
     fn points_lie_where_their_labels_say() {
         let device = Device::default();
-        let q = Questions::draw(64, 3, 0..6, &device);
+        let q = Questions::draw(64, 3, 0..6, |_| 0.0, &device);
         let masks: Vec<f32> = q.point_mask.into_data().iter::<f32>().collect();
         let (coords, labels) = q.refine;
         let coords: Vec<f32> = coords.into_data().iter::<f32>().collect();
@@ -191,7 +199,7 @@ mod tests {
     fn a_batch_is_a_pure_function_of_seed_and_indexes() {
         let device = Device::default();
         let data = |seed, range| {
-            let q = Questions::draw(64, seed, range, &device);
+            let q = Questions::draw(64, seed, range, |_| 0.0, &device);
             (q.pixels.into_data(), q.boxes.into_data())
         };
         assert_eq!(data(1, 4..6), data(1, 4..6));

@@ -12,6 +12,8 @@ use super::questions::Questions;
 
 /// Scenes of a full scoring.
 pub(super) const HELD_OUT_SCENES: u64 = 256;
+/// Scenes of a look in between.
+pub(super) const QUICK_SCENES: u64 = 48;
 /// Seed of the held-out scenes; training refuses nothing, it simply never uses this seed.
 const HELD_OUT_SEED: u64 = u64::MAX;
 const BATCH: u64 = 8;
@@ -31,6 +33,21 @@ pub struct PretrainScores {
     pub dense_dice: BTreeMap<String, f64>,
 }
 
+impl PretrainScores {
+    /// One line for a person.
+    pub(super) fn in_words(&self, step: u64) -> String {
+        let dense = self.dense_dice.iter();
+        let dense: Vec<String> = dense.map(|(name, dice)| format!("{name} {dice:.3}")).collect();
+        format!(
+            "held-out scenes after step {step}: IoU point {:.3}, best of three {:.3}, box {:.3}; Dice {}",
+            self.point_iou,
+            self.point_best_iou,
+            self.box_iou,
+            dense.join(", ")
+        )
+    }
+}
+
 /// Scores a base on `scenes` held-out scenes.
 ///
 /// # Panics
@@ -44,7 +61,13 @@ pub fn held_out_scores(sam: &Sam, scenes: u64) -> PretrainScores {
     let mut first = 0;
     while first < scenes {
         let end = (first + BATCH).min(scenes);
-        let questions = Questions::draw(sam.image_size(), HELD_OUT_SEED, first..end, &device);
+        let questions = Questions::draw(
+            sam.image_size(),
+            HELD_OUT_SEED,
+            first..end,
+            |_| 0.0,
+            &device,
+        );
         first = end;
         let embedding = sam.encode_image(questions.pixels.clone());
         let ask = |prompts: &Prompts, multimask| {
