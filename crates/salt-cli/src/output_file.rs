@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::failure::Failure;
 
-/// Refuse a folder or another file ending, and make the folders above the file.
-pub(crate) fn prepare(path: &Path, extension: Option<&str>) -> Result<(), Failure> {
+/// Refuse a folder, another file ending and the files that are read for it, and make the folders above the file.
+pub(crate) fn prepare(path: &Path, extension: Option<&str>, inputs: &[&Path]) -> Result<(), Failure> {
     if path.is_dir() {
         return Err(Failure::usage(
             format!("expected a file to write, `{}` is a folder", path.display()),
@@ -21,6 +21,16 @@ pub(crate) fn prepare(path: &Path, extension: Option<&str>) -> Result<(), Failur
                 path.display()
             ),
             format!("for example {}", path.with_extension(extension).display()),
+        ));
+    }
+    let same = |input: &&&Path| {
+        let pair = path.canonicalize().ok().zip(input.canonicalize().ok());
+        pair.is_some_and(|(output, input)| output == input)
+    };
+    if inputs.iter().any(|input| same(&input)) {
+        return Err(Failure::usage(
+            format!("`{}` is read and would be overwritten", path.display()),
+            "give the output another name",
         ));
     }
     match path.parent() {
@@ -39,13 +49,17 @@ mod tests {
     fn folders_are_made_and_wrong_names_refused() {
         let tmp = tempfile::tempdir().unwrap();
         let file = tmp.path().join("a/b/mask.png");
-        prepare(&file, Some("png")).unwrap();
+        prepare(&file, Some("png"), &[]).unwrap();
         assert!(file.parent().unwrap().is_dir());
-        assert!(prepare(tmp.path(), None).is_err());
+        assert!(prepare(tmp.path(), None, &[]).is_err());
         let error = format!(
             "{:?}",
-            prepare(&tmp.path().join("mask.jpg"), Some("png")).unwrap_err()
+            prepare(&tmp.path().join("mask.jpg"), Some("png"), &[]).unwrap_err()
         );
         assert!(error.contains("mask.png"), "{error}");
+        std::fs::write(&file, "an image").unwrap();
+        let roundabout = tmp.path().join("a/../a/b/mask.png");
+        assert!(prepare(&file, Some("png"), &[&roundabout]).is_err());
+        prepare(&file, Some("png"), &[tmp.path()]).unwrap();
     }
 }

@@ -123,6 +123,12 @@ impl Dataset {
         let cases: Vec<Case> = cases.into_iter().map(|(_, case)| case).collect();
         let measured: Vec<Result<MaskValues, DataError>> = cases.par_iter().map(measure).collect();
         let values = measured.into_iter().collect::<Result<Vec<_>, _>>()?;
+        if let Some([beside, alone]) = LabelRule::contradiction(&values) {
+            return Err(DataError::Contradiction {
+                path: cases[beside].mask.clone(),
+                alone: cases[alone].mask.clone(),
+            });
+        }
         let label_rule = LabelRule::decide(values.iter());
         let full = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
         let name = full

@@ -127,6 +127,18 @@ pub enum DataError {
         /// Line of the table, from 1.
         line: u64,
     },
+    /// 255 beside ids in one mask, alone in another.
+    #[error(
+        "expected 255 to mean the same in all masks, received {} with 255 beside smaller ids (255 marks unknown \
+         pixels there) and {} with 255 alone (255 is the foreground there); correct the one that is wrong, often a \
+         stray grey pixel", path.display(), alone.display()
+    )]
+    Contradiction {
+        /// The mask with ids.
+        path: PathBuf,
+        /// The mask without.
+        alone: PathBuf,
+    },
     /// Mask and image differ in size.
     #[error(
         "expected mask {} to be {} x {} (width x height) like its image, received {} x {}; \
@@ -253,6 +265,7 @@ impl DataError {
             | Self::MissingImage { path, .. }
             | Self::MissingMask { path, .. }
             | Self::SizeMismatch { path, .. }
+            | Self::Contradiction { path, .. }
             | Self::Unreadable { path, .. }
             | Self::TooLarge { path, .. }
             | Self::NotEmpty { path }

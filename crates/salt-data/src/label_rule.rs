@@ -8,6 +8,9 @@
 //! 4. All of `V` is at most [`MAX_CLASSES`]: class ids, kept; the classes are `1..=max V`.
 //! 5. Otherwise binary.
 //!
+//! 255 beside ids in one file and alone in another is no rule at all ([`LabelRule::contradiction`]): it would be
+//! foreground here and unknown there.
+//!
 //! Binary means, file by file: with one non-zero value, or with palette indices or colours, non-zero
 //! is foreground; with several grey levels (soft edges), at least half of the file's largest value
 //! is foreground; in a JPEG too, but a JPEG that stays below [`JPEG_FLOOR`] is empty, because that
@@ -58,6 +61,14 @@ impl MaskValues {
         }
     }
 
+    fn has_255_beside_ids(&self) -> bool {
+        let ignore = u16::from(IGNORE_LABEL);
+        let mut ids = self.nonzero.iter().filter(|&&v| v != ignore);
+        self.nonzero.contains(&ignore)
+            && self.nonzero.len() > 1
+            && ids.all(|&v| v <= MAX_CLASSES)
+    }
+
     fn exact(&self) -> bool {
         matches!(self.source, MaskSource::Indices | MaskSource::Grey)
     }
@@ -72,6 +83,18 @@ impl LabelRule {
         }
     }
 
+    /// Two masks, by index, of which the first has 255 beside small ids, where it would mark pixels without
+    /// truth, and the second has 255 alone, where it would be the foreground. One stray grey pixel in a set
+    /// of 0/255 masks looks like this.
+    pub(crate) fn contradiction(masks: &[MaskValues]) -> Option<[usize; 2]> {
+        if !masks.iter().all(MaskValues::exact) {
+            return None;
+        }
+        let beside = masks.iter().position(MaskValues::has_255_beside_ids)?;
+        let alone = |mask: &MaskValues| mask.nonzero.iter().eq([&u16::from(IGNORE_LABEL)]);
+        Some([beside, masks.iter().position(alone)?])
+    }
+
     /// Decides for a data set.
     pub(crate) fn decide<'a>(masks: impl Iterator<Item = &'a MaskValues>) -> Self {
         let ignore = u16::from(IGNORE_LABEL);
@@ -79,10 +102,7 @@ impl LabelRule {
         for mask in masks {
             exact &= mask.exact();
             all.extend(mask.nonzero.iter().copied());
-            let ids = mask.nonzero.iter().filter(|&&v| v != ignore);
-            ignore_255 |= mask.nonzero.contains(&ignore)
-                && mask.nonzero.len() > 1
-                && ids.into_iter().all(|&v| v <= MAX_CLASSES);
+            ignore_255 |= mask.has_255_beside_ids();
         }
         if !exact {
             return Self::Binary { ignore_255: false };

@@ -150,6 +150,7 @@ pub fn verify(dir: &Path) -> VerifyReport {
     if !seen.is_empty() {
         findings.extend(missing_splits(&report.splits, dir));
     }
+    findings.append(&mut report.findings);
     findings.extend(odd_masks(&seen, report.label_rule));
     findings.extend(duplicates(&seen));
     findings.sort_by(|a, b| (a.severity, a.check, &a.file).cmp(&(b.severity, b.check, &b.file)));
@@ -281,6 +282,16 @@ fn summarise(dir: &Path, seen: &[Seen]) -> VerifyReport {
         .map(|one| MaskValues::of(&one.distinct()))
         .collect();
     let label_rule = LabelRule::decide(values.iter());
+    let contradiction = LabelRule::contradiction(&values).map(|[beside, alone]| {
+        let mask = |i: usize| seen[i].case.mask.clone();
+        from_error(
+            Check::MaskValues,
+            &DataError::Contradiction {
+                path: mask(beside),
+                alone: mask(alone),
+            },
+        )
+    });
     let mut splits: BTreeMap<Split, usize> = BTreeMap::new();
     let mut sizes: BTreeMap<[usize; 2], usize> = BTreeMap::new();
     let mut mask_values: BTreeMap<u16, u64> = BTreeMap::new();
@@ -324,7 +335,7 @@ fn summarise(dir: &Path, seen: &[Seen]) -> VerifyReport {
             .collect(),
         mask_values,
         foreground_share: (1..=n_classes).map(share).collect(),
-        findings: Vec::new(),
+        findings: contradiction.into_iter().collect(),
     }
 }
 
@@ -339,7 +350,12 @@ fn missing_splits(splits: &BTreeMap<Split, usize>, dir: &Path) -> Vec<Finding> {
     };
     missing
         .map(|split| Finding {
-            severity: Severity::Warning,
+            // Without them there is nothing to train on, or no score.
+            severity: if split == Split::Val {
+                Severity::Warning
+            } else {
+                Severity::Error
+            },
             check: Check::Splits,
             file: Some(dir.to_owned()),
             problem: format!("split {split} has no case"),
@@ -348,14 +364,35 @@ fn missing_splits(splits: &BTreeMap<Split, usize>, dir: &Path) -> Vec<Finding> {
         .collect()
 }
 
+/// Share of foreground from which a mask may well be inverted.
+const MOSTLY_FOREGROUND: f64 = 0.75;
+
 fn odd_masks(seen: &[Seen], rule: LabelRule) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let mut empty = 0;
     for one in seen {
         let counts = one.label_counts(rule);
+        let share = |label: u8| counts.get(&label).copied().unwrap_or(0);
+        let (ground, total) = (share(0), counts.values().sum::<u64>());
+        if ground as f64 <= (1.0 - MOSTLY_FOREGROUND) * total as f64 {
+            findings.push(Finding {
+                severity: Severity::Warning,
+                check: Check::MaskValues,
+                file: Some(one.case.mask.clone()),
+                problem: format!(
+                    "{:.0} % of the mask of {} is foreground",
+                    100.0 * (1.0 - ground as f64 / total.max(1) as f64),
+                    one.case.id
+                ),
+                remedy: "confirm that it is not inverted (a palette of white and black counts by index: 0 is background)"
+                    .to_owned(),
+            });
+        }
         if counts
             .keys()
             .all(|&label| label == 0 || label == IGNORE_LABEL)
         {
+            empty += 1;
             findings.push(Finding {
                 severity: Severity::Warning,
                 check: Check::EmptyMask,
@@ -364,6 +401,15 @@ fn odd_masks(seen: &[Seen], rule: LabelRule) -> Vec<Finding> {
                 remedy: "confirm that there is nothing to see in the image".to_owned(),
             });
         }
+    }
+    if empty == seen.len() && empty > 0 {
+        findings.push(Finding {
+            severity: Severity::Error,
+            check: Check::EmptyMask,
+            file: None,
+            problem: "no mask of the set has any foreground".to_owned(),
+            remedy: "check how the masks were exported: there is nothing to learn".to_owned(),
+        });
     }
     let mut group = |odd: &dyn Fn(&Seen) -> bool, problem: &str, remedy: &str| {
         let files: Vec<&Seen> = seen.iter().filter(|one| odd(one)).collect();

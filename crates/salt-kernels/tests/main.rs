@@ -89,7 +89,12 @@ fn gradients_equal_finite_differences() {
     for (name, f) in forms {
         let leaf = x.clone().detach().require_grad();
         let gradients = (f(leaf.clone()) * weights.clone()).sum().backward();
-        let analytic: Vec<f32> = leaf.grad(&gradients).unwrap().into_data().try_to_vec().unwrap();
+        let analytic: Vec<f32> = leaf
+            .grad(&gradients)
+            .unwrap()
+            .into_data()
+            .try_to_vec()
+            .unwrap();
         let values: Vec<f32> = x.clone().into_data().try_to_vec().unwrap();
         for i in 0..values.len() {
             let at = |shift: f32| {
@@ -118,6 +123,11 @@ fn what_is_not_trained_needs_no_gradient() {
     let (gamma, beta) = (normal([8], 1.0), normal([8], 1.0).require_grad());
     let y = layer_norm(softmax_rows(gelu(x)), gamma, beta.clone(), 1e-6);
     let gradients = y.sum().backward();
-    let d_beta: Vec<f32> = beta.grad(&gradients).unwrap().into_data().try_to_vec().unwrap();
+    let d_beta: Vec<f32> = beta
+        .grad(&gradients)
+        .unwrap()
+        .into_data()
+        .try_to_vec()
+        .unwrap();
     assert_eq!(d_beta, vec![4.0; 8]);
 }

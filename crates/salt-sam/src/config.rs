@@ -57,6 +57,10 @@ pub const MODELS: &[ModelEntry] = &[
     ("sam_vit_h", SamConfig::vit_h),
 ];
 
+/// Most tokens a side: global attention of one image and head then has 4 G scores of 4 bytes, which no
+/// machine that this is meant for holds.
+const MAX_GRID: usize = 256;
+
 /// Masks that the decoder predicts for an ambiguous prompt, besides the single one
 /// (paper, section 3: whole, part, subpart).
 pub const NUM_MULTIMASK_OUTPUTS: usize = 3;
@@ -168,24 +172,41 @@ impl SamConfig {
     /// [`SamError::Config`] names the first that does not.
     pub fn validate(&self) -> Result<(), SamError> {
         let fail = |message: String| Err(SamError::Config(message));
-        let positive = [
-            ("patch_size", self.patch_size),
-            ("embed_dim", self.embed_dim),
-            ("depth", self.depth),
-            ("num_heads", self.num_heads),
-            ("window_size", self.window_size),
-            ("out_chans", self.out_chans),
-            ("decoder_depth", self.decoder_depth),
-            ("decoder_heads", self.decoder_heads),
-            ("n_prompt_tokens", self.n_prompt_tokens),
+        // The upper ends are far above any published model: they turn a slip of the keyboard into a
+        // message instead of an allocation that takes the process down.
+        let ranges = [
+            ("image_size", self.image_size, 8192),
+            ("patch_size", self.patch_size, 512),
+            ("embed_dim", self.embed_dim, 8192),
+            ("depth", self.depth, 256),
+            ("num_heads", self.num_heads, 512),
+            ("mlp_ratio", self.mlp_ratio, 32),
+            ("window_size", self.window_size, 1024),
+            ("out_chans", self.out_chans, 8192),
+            ("decoder_depth", self.decoder_depth, 64),
+            ("decoder_heads", self.decoder_heads, 512),
+            ("decoder_mlp_dim", self.decoder_mlp_dim, 65536),
+            ("iou_head_hidden", self.iou_head_hidden, 65536),
+            ("mask_in_chans", self.mask_in_chans, 4096),
+            ("n_prompt_tokens", self.n_prompt_tokens, 4096),
         ];
-        if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
-            return fail(format!("{name} must be at least 1, received 0"));
+        for (name, value, most) in ranges {
+            if !(1..=most).contains(&value) {
+                return fail(format!("{name} must be from 1 to {most}, received {value}"));
+            }
         }
-        if self.image_size == 0 || !self.image_size.is_multiple_of(self.patch_size) {
+        if !self.image_size.is_multiple_of(self.patch_size) {
             return fail(format!(
-                "image_size must be a positive multiple of the patch size {}, received {}",
+                "image_size must be a multiple of the patch size {}, received {}",
                 self.patch_size, self.image_size
+            ));
+        }
+        if self.grid() > MAX_GRID {
+            return fail(format!(
+                "image_size {} gives {} tokens a side with patches of {}, at most {MAX_GRID} are supported; choose a smaller image_size",
+                self.image_size,
+                self.grid(),
+                self.patch_size
             ));
         }
         if !self.embed_dim.is_multiple_of(self.num_heads) {
@@ -203,9 +224,9 @@ impl SamConfig {
                 self.out_chans, self.decoder_heads
             ));
         }
-        if !self.mask_in_chans.is_multiple_of(4) || self.mask_in_chans == 0 {
+        if !self.mask_in_chans.is_multiple_of(4) {
             return fail(format!(
-                "mask_in_chans must be a positive multiple of 4, received {}",
+                "mask_in_chans must be a multiple of 4, received {}",
                 self.mask_in_chans
             ));
         }
@@ -264,5 +285,9 @@ mod tests {
         check(|c| c.decoder_heads = 3, "decoder_heads");
         check(|c| c.global_attn_indexes = vec![6], "global_attn_indexes");
         check(|c| c.n_prompt_tokens = 0, "n_prompt_tokens");
+        check(|c| c.mlp_ratio = 0, "mlp_ratio");
+        check(|c| c.iou_head_hidden = 0, "iou_head_hidden");
+        check(|c| c.image_size = usize::MAX / 8 * 8, "image_size");
+        check(|c| c.window_size = usize::MAX, "window_size");
     }
 }

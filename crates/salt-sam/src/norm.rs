@@ -8,8 +8,15 @@ use salt_kernels::layer_norm;
 ///
 /// # Panics
 /// When the layer has no offset; every norm of SAM has one.
-pub(crate) fn normalise<const D: usize>(layer: &LayerNorm, x: Tensor<D>, epsilon: f64) -> Tensor<D> {
-    let beta = layer.beta.as_ref().expect("every norm of SAM has an offset");
+pub(crate) fn normalise<const D: usize>(
+    layer: &LayerNorm,
+    x: Tensor<D>,
+    epsilon: f64,
+) -> Tensor<D> {
+    let beta = layer
+        .beta
+        .as_ref()
+        .expect("every norm of SAM has an offset");
     layer_norm(x, layer.gamma.val(), beta.val(), epsilon)
 }
 

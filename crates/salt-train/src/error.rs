@@ -48,8 +48,8 @@ pub enum TrainError {
     },
     /// The weights file of the recipe is not there.
     #[error(
-        "the base weights `{path}` do not exist; give model.weights a file that does \
-         (salt weights list shows what can be fetched), or \"embedded\" for sam_nano"
+        "the base weights `{path}` do not exist; give model.weights the path of a SAM checkpoint \
+         (.pth or .safetensors), or \"embedded\" for sam_nano"
     )]
     WeightsMissing {
         /// The file.
@@ -65,9 +65,9 @@ pub enum TrainError {
         /// What to do.
         hint: &'static str,
     },
-    /// More classes in the data than the model has outputs for, or none.
+    /// No foreground to learn from.
     #[error(
-        "`{dataset}` has no foreground class: every mask is empty, so there is nothing to learn; check the masks with salt data verify"
+        "the training cases of `{dataset}` have no foreground: every mask is empty, so there is nothing to learn; check the masks with salt data verify"
     )]
     NoClasses {
         /// The data set.
@@ -152,6 +152,33 @@ pub enum TrainError {
         first: PathBuf,
         /// The other.
         second: PathBuf,
+    },
+    /// A `result.json` that is no result.
+    #[error(
+        "`{path}` is not the result of a run ({problem}); remove it and let salt resume finish the run again"
+    )]
+    DamagedResult {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A folder of something else where a run is to be written.
+    #[error(
+        "expected an empty or new folder for the run, `{path}` holds other files; choose another --out"
+    )]
+    NotVacant {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A mask that a prediction would replace.
+    #[error(
+        "the mask `{path}` is there already and would be replaced; choose another --out, or say --overwrite if it is an \
+         earlier prediction"
+    )]
+    MaskExists {
+        /// The file.
+        path: PathBuf,
     },
     /// A method that leaves nothing to train, with epochs to train it in.
     #[error(

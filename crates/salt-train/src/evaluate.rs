@@ -22,6 +22,8 @@ pub struct Evaluation {
     pub summary: CohortSummary,
     /// The same per class, when there are several.
     pub classes: Vec<CohortSummary>,
+    /// Whether the data set is another one now than the run was trained on, byte for byte.
+    pub data_changed: bool,
 }
 
 /// What an evaluation needs besides model and cases.
@@ -96,6 +98,7 @@ pub fn evaluate(
         rows,
         summary: summarize_cases(&per_case, config.seed),
         classes,
+        data_changed: false,
     })
 }
 

@@ -11,7 +11,7 @@ use crate::error::TrainError;
 use crate::evaluate::{Evaluation, evaluate};
 use crate::finish::evaluate_config;
 use crate::observer::{Event, Session};
-use crate::predict;
+use crate::predict::{self, PredictOptions};
 use crate::prepare::open_dataset;
 use crate::recipe::Recipe;
 use crate::result::RunResult;
@@ -32,6 +32,8 @@ pub fn evaluate_run(
     let run = RunDir::open(run)?;
     let recipe = Recipe::read(&run.recipe(), &[])?;
     let dataset = open_dataset(&recipe)?;
+    let changed = run.result().is_file()
+        && RunResult::load(&run.result())?.data_sha256 != dataset.sha256()?;
     if dataset.split(split).is_empty() {
         return Err(TrainError::EmptySplit {
             split,
@@ -40,14 +42,16 @@ pub fn evaluate_run(
         });
     }
     let segmenter = load_segmenter(&run, &recipe, dataset.n_classes, &machine.device, session)?;
-    evaluate(
+    let mut evaluation = evaluate(
         &segmenter,
         &dataset,
         split,
         evaluate_config(&recipe, &dataset),
         session,
         |_, _, _| Ok(()),
-    )
+    )?;
+    evaluation.data_changed = changed;
+    Ok(evaluation)
 }
 
 /// Segment every image of a folder with the adapter of a finished run; gives the mask files.
@@ -58,7 +62,7 @@ pub fn predict_run(
     run: &Path,
     images: &Path,
     out: &Path,
-    overlays: bool,
+    options: PredictOptions,
     machine: &Machine,
     session: &mut Session<'_>,
 ) -> Result<Vec<PathBuf>, TrainError> {
@@ -66,7 +70,7 @@ pub fn predict_run(
     let recipe = Recipe::read(&run.recipe(), &[])?;
     let n_classes = adapter_classes(&run)?;
     let segmenter = load_segmenter(&run, &recipe, n_classes, &machine.device, session)?;
-    predict::folder(&segmenter, n_classes, images, out, overlays, session)
+    predict::folder(&segmenter, n_classes, images, out, options, session)
 }
 
 fn load_segmenter(

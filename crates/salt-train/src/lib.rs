@@ -61,6 +61,7 @@ mod trainer;
 pub use error::TrainError;
 pub use evaluate::Evaluation;
 pub use finished_run::{evaluate_run, predict_run};
+pub use predict::PredictOptions;
 pub use observer::{Event, Interrupt, Observer, Session, Silent};
 pub use prepare::open_dataset;
 pub use recipe::Recipe;

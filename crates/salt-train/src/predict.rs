@@ -15,34 +15,55 @@ use crate::segment::Segmenter;
 /// File name endings that count as images.
 const EXTENSIONS: [&str; 3] = ["png", "jpg", "jpeg"];
 
+/// What [`crate::predict_run`] writes beside the masks, and over what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PredictOptions {
+    /// Also draw each mask over its image, into `overlays/`.
+    pub overlays: bool,
+    /// Replace masks that are there; otherwise they are an error, because they may be somebody's work.
+    pub overwrite: bool,
+}
+
 /// Segment every image of `images` into `out/<stem>.png`; overlays go to `out/overlays/`.
 /// Stops early when the session is interrupted.
 ///
 /// # Errors
-/// No image, images that cannot be read, two images of one stem, a folder that cannot be written.
+/// No image, images that cannot be read, two images of one stem, masks that are there already, a folder that
+/// cannot be written.
 pub fn folder(
     segmenter: &Segmenter,
     n_classes: usize,
     images: &Path,
     out: &Path,
-    overlays: bool,
+    options: PredictOptions,
     session: &mut Session<'_>,
 ) -> Result<Vec<PathBuf>, TrainError> {
     let inputs = list(images)?;
     let overlay_dir = out.join("overlays");
-    let wanted = if overlays { &overlay_dir } else { out };
+    let masks: Vec<(String, PathBuf)> = inputs
+        .iter()
+        .map(|image| {
+            let name = mask_name(image);
+            let mask = out.join(&name);
+            (name, mask)
+        })
+        .collect();
+    if !options.overwrite
+        && let Some((_, mask)) = masks.iter().find(|(_, mask)| mask.exists())
+    {
+        return Err(TrainError::MaskExists { path: mask.clone() });
+    }
+    let wanted = if options.overlays { &overlay_dir } else { out };
     std::fs::create_dir_all(wanted).map_err(|e| TrainError::io(wanted, e))?;
     let mut written = Vec::new();
-    for (i, path) in inputs.iter().enumerate() {
+    for (i, (path, (name, mask))) in inputs.iter().zip(masks).enumerate() {
         if session.interrupt.is_set() {
             break;
         }
-        let name = PathBuf::from(path.file_stem().unwrap_or_default()).with_extension("png");
-        let mask = out.join(&name);
         let image = read_image(path)?;
         let labels = segmenter.labels(&image)?;
         write_mask(&mask, &labels, n_classes)?;
-        if overlays {
+        if options.overlays {
             write_rgb(
                 &overlay_dir.join(&name),
                 &overlay::draw(&image, &labels, None),
@@ -56,6 +77,12 @@ pub fn folder(
         written.push(mask);
     }
     Ok(written)
+}
+
+/// `<stem>.png`; a stem may have dots of its own.
+fn mask_name(image: &Path) -> String {
+    let stem = image.file_stem().unwrap_or_default();
+    format!("{}.png", stem.to_string_lossy())
 }
 
 /// Images of a folder by name.
@@ -75,7 +102,7 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, TrainError> {
     found.sort();
     if let Some(pair) = found
         .windows(2)
-        .find(|pair| pair[0].file_stem() == pair[1].file_stem())
+        .find(|pair| mask_name(&pair[0]) == mask_name(&pair[1]))
     {
         return Err(TrainError::SameStem {
             first: pair[0].clone(),

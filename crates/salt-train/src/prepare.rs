@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::module::Module as _;
 use burn::tensor::Device;
-use salt_data::{Dataset, LoadedCase, LoaderConfig, Split, TrainLoader};
+use salt_data::{IGNORE_LABEL, Dataset, LoadedCase, LoaderConfig, Split, TrainLoader};
 use salt_peft::AttachReport;
 use salt_sam::Sam;
 
@@ -31,18 +31,13 @@ pub(crate) struct Prepared {
 /// The data set of a recipe with its splits.
 ///
 /// # Errors
-/// A data set that cannot be opened or has no foreground.
+/// A data set that cannot be opened.
 pub fn open_dataset(recipe: &Recipe) -> Result<Dataset, TrainError> {
     assign_splits(recipe, Dataset::open(&recipe.data.path)?)
 }
 
 fn assign_splits(recipe: &Recipe, mut dataset: Dataset) -> Result<Dataset, TrainError> {
     split::apply(&mut dataset.cases, recipe.split()?);
-    if dataset.n_classes == 0 {
-        return Err(TrainError::NoClasses {
-            dataset: dataset.name,
-        });
-    }
     // Without epochs nothing is lost when there are too few cases to share.
     let may_skip = recipe.train.epochs == 0 && dataset.split(Split::Train).len() < 2;
     if may_skip || recipe.data.validation == 0.0 {
@@ -65,7 +60,7 @@ pub(crate) fn prepare(
     let needed = [
         (
             Split::Train,
-            "assign some cases to it in the split file, or draw one with data.split = \"seed:N\"",
+            "assign some cases to it in the split file",
         ),
         (
             Split::Val,
@@ -119,7 +114,14 @@ pub(crate) fn trainer(
     let (loader, val) = if config.epochs == 0 {
         (None, Vec::new())
     } else {
-        let loader = loader(recipe, prepared.dataset.load_split(Split::Train)?)?;
+        let train = prepared.dataset.load_split(Split::Train)?;
+        let known = |label: u8| label != 0 && label != IGNORE_LABEL;
+        if !train.iter().any(|case| case.labels.classes.iter().any(|&label| known(label))) {
+            return Err(TrainError::NoClasses {
+                dataset: prepared.dataset.name.clone(),
+            });
+        }
+        let loader = loader(recipe, train)?;
         (Some(loader), prepared.dataset.load_split(Split::Val)?)
     };
     let steps_per_epoch = loader.as_ref().map_or(0, TrainLoader::batches_per_epoch) as u64;

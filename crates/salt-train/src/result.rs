@@ -102,7 +102,10 @@ impl RunResult {
     /// The file cannot be read or is another document.
     pub fn load(path: &Path) -> Result<Self, TrainError> {
         let text = std::fs::read_to_string(path).map_err(|e| TrainError::io(path, e))?;
-        Ok(serde_json::from_str(&text)?)
+        serde_json::from_str(&text).map_err(|error| TrainError::DamagedResult {
+            path: path.to_owned(),
+            problem: error.to_string(),
+        })
     }
 }
 

@@ -65,7 +65,7 @@ pub fn train(
     let run = RunDir::create(out)?;
     let _lock = run.lock()?;
     // Another process may have begun and ended between the first look and the lock.
-    RunDir::check_vacant(out)?;
+    RunDir::check_no_run(out)?;
     write_atomic(&run.recipe(), recipe.to_toml()?.as_bytes())?;
     log_begin("start", &run, &prepared, machine)?;
     drive(recipe, &prepared, trainer, &run, machine, session)

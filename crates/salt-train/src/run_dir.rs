@@ -22,11 +22,26 @@ pub struct RunLock {
 }
 
 impl RunDir {
+    /// Refuse a directory that a run or anything else already lives in.
+    ///
+    /// # Errors
+    /// [`TrainError::RunExists`], [`TrainError::NotVacant`].
+    pub fn check_vacant(root: &Path) -> Result<(), TrainError> {
+        Self::check_no_run(root)?;
+        let mut entries = root.read_dir().into_iter().flatten();
+        if entries.next().is_some() {
+            return Err(TrainError::NotVacant {
+                path: root.to_owned(),
+            });
+        }
+        Ok(())
+    }
+
     /// Refuse a directory that a run already lives in.
     ///
     /// # Errors
     /// [`TrainError::RunExists`].
-    pub fn check_vacant(root: &Path) -> Result<(), TrainError> {
+    pub(crate) fn check_no_run(root: &Path) -> Result<(), TrainError> {
         if root.join("recipe.toml").exists() {
             return Err(TrainError::RunExists {
                 path: root.to_owned(),
@@ -38,7 +53,7 @@ impl RunDir {
     /// Make a fresh run directory.
     ///
     /// # Errors
-    /// [`TrainError::RunExists`] when a run already lives there.
+    /// As [`RunDir::check_vacant`].
     pub fn create(root: &Path) -> Result<Self, TrainError> {
         Self::check_vacant(root)?;
         let run = Self {

@@ -95,7 +95,55 @@ pub(crate) fn base_sha256(base: Option<&Path>) -> anyhow::Result<String> {
     let path = base.map_or_else(|| workspace::root().join(EMBEDDED_BASE), Path::to_owned);
     let digest =
         digest(&path).with_context(|| format!("cannot read the base {}", path.display()))?;
-    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&digest))
+}
+
+/// What the program is made of: the bytes of `--salt PROGRAM`, or of the sources and the lock file that it is built from.
+/// The same on every machine that has the same sources; documentation and tests do not count.
+pub(crate) fn program_sha256(salt: Option<&Path>) -> anyhow::Result<String> {
+    if let Some(program) = salt {
+        let digest = digest(program)
+            .with_context(|| format!("cannot read the program {}", program.display()))?;
+        return Ok(hex(&digest));
+    }
+    let root = workspace::root();
+    let mut hasher = Sha256::new();
+    for path in sources(&root)? {
+        let name = path.strip_prefix(&root).unwrap_or(&path);
+        let digest = digest(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        hasher.update(name.to_string_lossy().replace('\\', "/"));
+        hasher.update(digest);
+    }
+    Ok(hex(&hasher.finalize()))
+}
+
+/// Every file that the compiler reads for `salt`, in order.
+fn sources(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut found = vec![root.join("Cargo.toml"), root.join("Cargo.lock")];
+    let mut folders = vec![root.join("crates")];
+    while let Some(folder) = folders.pop() {
+        let entries = fs::read_dir(&folder)
+            .with_context(|| format!("cannot list {}", folder.display()))?;
+        for entry in entries {
+            let path = entry
+                .with_context(|| format!("cannot list {}", folder.display()))?
+                .path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if path.is_dir() {
+                if !["tests", "examples", "assets", "target"].contains(&&*name) {
+                    folders.push(path);
+                }
+            } else if name.ends_with(".rs") || name == "Cargo.toml" {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A base may be gigabytes: it is read in pieces.
@@ -139,6 +187,20 @@ mod tests {
         assert_eq!(base_sha256(Some(&path)).unwrap(), expected);
         let error = base_sha256(Some(&tmp.path().join("missing"))).unwrap_err();
         assert!(error.to_string().contains("missing"), "{error}");
+    }
+
+    #[test]
+    fn the_program_is_its_sources_without_tests_and_documents() {
+        let tmp = tempfile::tempdir().unwrap();
+        for name in ["Cargo.toml", "Cargo.lock", "crates/a/src/lib.rs", "crates/a/tests/main.rs", "crates/a/README.md"] {
+            let path = tmp.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, name).unwrap();
+        }
+        let found = sources(tmp.path()).unwrap();
+        let names: Vec<_> = found.iter().map(|path| path.strip_prefix(tmp.path()).unwrap()).collect();
+        assert_eq!(names, ["Cargo.lock", "Cargo.toml", "crates/a/src/lib.rs"].map(Path::new));
+        assert_eq!(program_sha256(None).unwrap().len(), 64);
     }
 
     #[test]

@@ -11,10 +11,11 @@ pub(crate) mod machine;
 pub(crate) mod method;
 mod preset;
 pub(crate) mod progress;
-mod recipe;
+pub(crate) mod recipe;
 mod shard;
-mod work_left;
+pub(crate) mod work_left;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -129,7 +130,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         }
     }
     let planned = plan(args, preset, &sources, &out, cells)?;
-    about(args).write(&out)?;
+    about(args, &planned, &sources)?.write(&out)?;
     let failed = run_cells(&salt, args.backend, &planned)?;
     report::run(&out)?;
     if !failed.is_empty() {
@@ -190,11 +191,13 @@ fn plan(
     cells: Vec<CellId>,
 ) -> anyhow::Result<Vec<Planned>> {
     let base_sha256 = binary::base_sha256(args.base.as_deref())?;
+    let program_sha256 = binary::program_sha256(args.salt.as_deref())?;
     let shared = Shared {
         preset,
         backend: args.backend.feature(),
         base: args.base.as_deref(),
         base_sha256: &base_sha256,
+        program_sha256: &program_sha256,
         overrides: &args.overrides,
     };
     let mut hashes = Vec::with_capacity(sources.len());
@@ -263,14 +266,23 @@ fn score(id: &CellId, files: &CellFiles) -> anyhow::Result<String> {
     }
 }
 
-fn about(args: &Args) -> About {
+fn about(args: &Args, planned: &[Planned], sources: &[Source]) -> anyhow::Result<About> {
     let typed: Vec<String> = std::env::args().skip(1).collect();
-    About {
+    let mut data = BTreeMap::new();
+    for source in sources {
+        if let Some(hash) = dataset::sha256(source)? {
+            data.insert(source.name.clone(), hash);
+        }
+    }
+    let matrix = planned.first().and_then(|cell| recipe::matrix_of(&cell.recipe));
+    Ok(About {
         preset: args.preset.as_str().to_owned(),
         backend: args.backend.feature().to_owned(),
         command: format!("cargo xtask {}", typed.join(" ")),
         machine: machine::Machine::this(),
-    }
+        matrix: matrix.map(str::to_owned),
+        data,
+    })
 }
 
 /// Run what is left; the names of the cells that failed.

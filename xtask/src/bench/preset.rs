@@ -77,9 +77,10 @@ const QUICK: Preset = Preset {
     image_size: 128,
     has_embedded_base: true,
     train: r"
-epochs = 6
-samples_per_epoch = 96
+epochs = 8
+samples_per_epoch = 160
 batch_size = 8
+shards = 2
 lr = 1e-3
 validate_every = 2
 workers = 1
@@ -102,6 +103,7 @@ const STANDARD: Preset = Preset {
 epochs = 30
 samples_per_epoch = 320
 batch_size = 8
+shards = 2
 lr = 1e-3
 validate_every = 2
 workers = 1

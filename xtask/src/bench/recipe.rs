@@ -1,12 +1,15 @@
 //! The recipe of a cell: a document that `salt train` runs, written before the cell starts.
 //!
-//! It also says what the cell depends on beyond the recipe itself (backend, bytes of the base and of the data set) in
-//! comments, so that two cells are the same work exactly when their documents are the same text.
+//! It also says what the cell depends on beyond the recipe itself (backend, program, bytes of the base and of the data
+//! set) in comments, so that two cells are the same work exactly when their documents are the same text. The comment
+//! `matrix` is a hash of what all cells of one benchmark have in common, by which the report tells cells of another
+//! one that were left in the folder.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
+use sha2::{Digest as _, Sha256};
 use toml::{Table, Value};
 
 use super::cell::CellId;
@@ -24,6 +27,8 @@ pub(crate) struct Shared<'a> {
     pub(crate) base: Option<&'a Path>,
     /// SHA-256 of the base's bytes, hexadecimal.
     pub(crate) base_sha256: &'a str,
+    /// What the program is made of ([`super::binary::program_sha256`]), hexadecimal.
+    pub(crate) program_sha256: &'a str,
     /// `--set section.key=value`, applied last.
     pub(crate) overrides: &'a [Override],
 }
@@ -58,6 +63,37 @@ impl std::str::FromStr for Override {
             value,
         })
     }
+}
+
+/// Opens the comment that names the matrix.
+const MATRIX: &str = "# matrix = ";
+
+impl Shared<'_> {
+    /// Hash of everything that must be the same for two cells to stand in one table.
+    pub(crate) fn matrix(&self) -> String {
+        let mut hasher = Sha256::new();
+        let size = self.preset.image_size.to_string();
+        let overrides = format!("{:?}", self.overrides);
+        for part in [
+            self.backend,
+            self.base_sha256,
+            self.program_sha256,
+            self.preset.model,
+            self.preset.train,
+            &size,
+            &overrides,
+        ] {
+            hasher.update(part.len().to_le_bytes());
+            hasher.update(part);
+        }
+        let digest = hasher.finalize();
+        digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// The matrix that a cell's document names.
+pub(crate) fn matrix_of(document: &str) -> Option<&str> {
+    document.lines().find_map(|line| line.strip_prefix(MATRIX))
 }
 
 /// The document of one cell.
@@ -120,7 +156,9 @@ pub(crate) fn write(
 
     let mut text = format!("# Cell {cell} of the benchmark, written by `cargo xtask bench`.\n");
     for (what, value) in [
+        ("matrix", shared.matrix().as_str()),
         ("backend", shared.backend),
+        ("program_sha256", shared.program_sha256),
         ("base_sha256", shared.base_sha256),
         ("data_sha256", data_sha256),
     ] {
@@ -147,6 +185,7 @@ mod tests {
             backend: "flex",
             base: None,
             base_sha256: "b0",
+            program_sha256: "p0",
             overrides: &overrides,
         };
         let source = Source {
@@ -208,6 +247,15 @@ mod tests {
             text("salt", 0, "d0", &["train.lr=0.1"]),
         ];
         assert!(others.iter().all(|other| *other != first));
+    }
+
+    #[test]
+    fn a_matrix_is_what_its_cells_have_in_common() {
+        let of = |text: String| matrix_of(&text).map(str::to_owned).unwrap();
+        let first = of(text("salt", 0, "d0", &[]));
+        assert_eq!(first, of(text("lora", 1, "d1", &[])));
+        assert_ne!(first, of(text("salt", 0, "d0", &["train.lr=0.1"])));
+        assert_eq!(matrix_of("a = 1"), None);
     }
 
     #[test]

@@ -60,6 +60,17 @@ pub(super) fn p_value(p: f64) -> String {
     }
 }
 
+/// What was left out of the tables; empty when nothing was.
+pub(super) fn left_out(names: &[String]) -> String {
+    if names.is_empty() {
+        return String::new();
+    }
+    format!(
+        "Left out, because they were made with other settings, another program or other data: {}",
+        names.join(", ")
+    )
+}
+
 /// The line under a data set's table: what was averaged over what.
 pub(super) fn caption(rows: &[&Row]) -> String {
     let Some(first) = rows.first() else {
@@ -76,12 +87,13 @@ pub(super) fn caption(rows: &[&Row]) -> String {
     };
     let over = match first.dice.map(|dice| dice.sd_over) {
         Some(SdOver::Seeds) => {
-            "seeds (initialisation, order and augmentation vary, the split does not)"
+            "seeds (initialisation, order, augmentation and, where the set brings none, the validation cases vary; the test cases do not)"
         }
         _ => "cases",
     };
     format!(
-        "{} test cases, {} seed(s); ± is over {over}; the interval is of the mean over cases (bootstrap).",
+        "{} test cases, {} seed(s); ± is over {over}; the interval is of the mean over cases (bootstrap). Cases \
+         count as independent: where several are of one person, intervals and p values are too optimistic.",
         range(|row| row.n_cases),
         range(|row| row.n_seeds),
     )

@@ -28,7 +28,7 @@ pub(crate) struct Comparison {
     pub(crate) b: String,
     /// Data set.
     pub(crate) dataset: String,
-    /// Test cases where both have a defined Dice.
+    /// Test cases where both have a defined Dice, over the seeds that both have.
     pub(crate) n: usize,
     /// Mean difference of the Dice.
     pub(crate) mean_diff: f64,
@@ -105,6 +105,7 @@ fn compare_family(family: &[&Group<'_>]) -> Vec<Comparison> {
 
 /// The comparison before correction, one of `n_tests`; `None` when no case is shared.
 fn paired(a: &Group<'_>, b: &Group<'_>, n_tests: usize) -> Option<Comparison> {
+    let (a, b) = (&a.with_seeds_of(b), &b.with_seeds_of(a));
     let in_b = b.per_case(|case| case.dice);
     let (a_dice, b_dice): (Vec<f64>, Vec<f64>) = a
         .per_case(|case| case.dice)
@@ -209,6 +210,19 @@ mod tests {
         // Exact two-sided p value of ten differences of one sign: 2 / 2^10.
         assert!((only.p - 2.0 / 1024.0).abs() < 1e-9, "{only:?}");
         assert!((only.rank_biserial - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_pair_is_compared_over_the_seeds_that_both_have() {
+        let found = compared(&[
+            ("salt__a__s0", &shifted(0.1)),
+            ("salt__a__s1", &shifted(-0.4)),
+            ("lora__a__s0", &shifted(0.0)),
+            ("full__a__s1", &shifted(0.0)),
+        ]);
+        let diff = |name: &str| found.iter().find(|c| c.b == name).unwrap().mean_diff;
+        assert!((diff("lora") - 0.1).abs() < 0.01, "{}", diff("lora"));
+        assert!((diff("full") + 0.4).abs() < 0.05, "{}", diff("full"));
     }
 
     #[test]

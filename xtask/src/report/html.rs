@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::cells_in_words::{HEADINGS, caption, fields, p_value};
+use super::cells_in_words::{HEADINGS, caption, fields, left_out, p_value};
 use super::plot;
 use super::results::Results;
 use crate::bench::progress::in_words;
@@ -57,6 +57,9 @@ fn page(html: &mut String, results: &Results) -> std::fmt::Result {
             "<p>Not finished: {}</p>",
             escaped(&results.unfinished.join(", "))
         )?;
+    }
+    if !results.left_out.is_empty() {
+        writeln!(html, "<p>{}</p>", escaped(&left_out(&results.left_out)))?;
     }
     writeln!(html, "</body>\n</html>")
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::cells_in_words::{HEADINGS, caption, fields, p_value};
+use super::cells_in_words::{HEADINGS, caption, fields, left_out, p_value};
 use super::results::Results;
 use crate::bench::progress::in_words;
 
@@ -17,6 +17,9 @@ pub(crate) fn text(results: &Results) -> String {
     }
     if !results.unfinished.is_empty() {
         let _ = writeln!(text, "Not finished: {}.", results.unfinished.join(", "));
+    }
+    if !results.left_out.is_empty() {
+        let _ = writeln!(text, "\n{}.", left_out(&results.left_out));
     }
     text
 }

@@ -1,5 +1,6 @@
 //! `results.json`: everything the report shows, for other programs.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -11,6 +12,8 @@ use super::finished_cell::{CellState, FinishedCell, read_all};
 use super::table::{Row, group};
 use crate::bench::machine::Machine;
 use crate::bench::method;
+use crate::bench::recipe;
+use crate::bench::work_left::CellFiles;
 
 /// Name of the file that says what a benchmark was asked to do.
 const ABOUT: &str = "bench.json";
@@ -26,6 +29,12 @@ pub(crate) struct About {
     pub(crate) command: String,
     /// Where it ran.
     pub(crate) machine: Machine,
+    /// The matrix that its cells belong to ([`recipe::matrix_of`]).
+    #[serde(default)]
+    pub(crate) matrix: Option<String>,
+    /// SHA-256 of each data set it used, by name.
+    #[serde(default)]
+    pub(crate) data: BTreeMap<String, String>,
 }
 
 impl About {
@@ -60,6 +69,8 @@ pub(crate) struct Results {
     pub(crate) cells: Vec<serde_json::Value>,
     /// Cells that have not finished.
     pub(crate) unfinished: Vec<String>,
+    /// Finished cells of another matrix or of other data, left out of everything else.
+    pub(crate) left_out: Vec<String>,
     /// One row per data set and method.
     pub(crate) table: Vec<Row>,
     /// Every method against the reference method, per data set.
@@ -69,10 +80,14 @@ pub(crate) struct Results {
 impl Results {
     /// Read the cells under an output folder.
     pub(crate) fn read(out: &Path) -> anyhow::Result<Self> {
+        let about = About::read(out)?;
         let mut finished: Vec<FinishedCell> = Vec::new();
-        let mut unfinished = Vec::new();
+        let (mut unfinished, mut left_out) = (Vec::new(), Vec::new());
         for state in read_all(&out.join("cells"))? {
             match state {
+                CellState::Finished(cell) if !belongs(&cell, about.as_ref(), out) => {
+                    left_out.push(cell.id.to_string());
+                }
                 CellState::Finished(cell) => finished.push(*cell),
                 CellState::Unfinished(id) => unfinished.push(id.to_string()),
             }
@@ -87,7 +102,6 @@ impl Results {
             )
         });
         let groups = group(&finished);
-        let about = About::read(out)?;
         Ok(Self {
             preset: about
                 .as_ref()
@@ -96,6 +110,7 @@ impl Results {
             comparisons: compare(&groups),
             cells: finished.iter().map(|cell| cell.document.clone()).collect(),
             unfinished,
+            left_out,
             about,
         })
     }
@@ -124,6 +139,20 @@ impl Results {
         let text = serde_json::to_string_pretty(self).context("cannot write results.json")?;
         Ok(text + "\n")
     }
+}
+
+/// Whether a cell is of the matrix and the data that `about` describes. What is not known is not held
+/// against it: cells from elsewhere come without documents.
+fn belongs(cell: &FinishedCell, about: Option<&About>, out: &Path) -> bool {
+    let Some(about) = about else { return true };
+    let document = fs::read_to_string(CellFiles::new(out, &cell.id).recipe).ok();
+    let matrix = document.as_deref().and_then(recipe::matrix_of);
+    let data = cell.document.get("data_sha256").and_then(|hash| hash.as_str());
+    let differs = |one: Option<&str>, other: Option<&str>| {
+        one.zip(other).is_some_and(|(one, other)| one != other)
+    };
+    let known = about.data.get(&cell.id.dataset).map(String::as_str);
+    !differs(matrix, about.matrix.as_deref()) && !differs(data, known)
 }
 
 #[cfg(test)]
@@ -162,8 +191,31 @@ pub(crate) mod tests {
                 system: "linux <x86_64>".into(),
                 ..Machine::default()
             },
+            matrix: Some("m0".into()),
+            data: BTreeMap::new(),
         };
         about.write(out).unwrap();
+    }
+
+    #[test]
+    fn cells_of_another_matrix_or_other_data_are_left_out_and_named() {
+        let tmp = tempfile::tempdir().unwrap();
+        let out = tmp.path();
+        example(out);
+        let mut about = About::read(out).unwrap().unwrap();
+        about.data.insert("CHASE_DB1".into(), "of now".into());
+        about.write(out).unwrap();
+        fs::create_dir_all(out.join("recipes")).unwrap();
+        fs::write(out.join("recipes/salt__vessels__s0.toml"), "# matrix = m0\n").unwrap();
+        fs::write(out.join("recipes/full__vessels__s0.toml"), "# matrix = m1\n").unwrap();
+        let result = out.join("cells/frozen__CHASE_DB1__s0/result.json");
+        let mut json: serde_json::Value =
+            serde_json::from_str(&fs::read_to_string(&result).unwrap()).unwrap();
+        json["data_sha256"] = "of then".into();
+        fs::write(&result, json.to_string()).unwrap();
+        let results = Results::read(out).unwrap();
+        assert_eq!(results.left_out, ["frozen__CHASE_DB1__s0", "full__vessels__s0"]);
+        assert_eq!(results.cells.len(), 4);
     }
 
     #[test]

@@ -113,6 +113,17 @@ impl Group<'_> {
         values.into_iter().filter_map(averaged).collect()
     }
 
+    /// The cells of the seeds that `other` has too: a pair of methods is compared over the same seeds.
+    pub(crate) fn with_seeds_of(&self, other: &Group<'_>) -> Self {
+        let shared = |seed| other.cells.iter().any(|cell| cell.id.seed == seed);
+        let cells = self.cells.iter().copied();
+        Self {
+            method: self.method,
+            dataset: self.dataset,
+            cells: cells.filter(|cell| shared(cell.id.seed)).collect(),
+        }
+    }
+
     fn spread(&self, metric: fn(&CaseValues) -> Option<f64>) -> Option<Spread> {
         let over_cases: Vec<f64> = self.per_case(metric).into_values().collect();
         let cases = summarize(&over_cases, BOOTSTRAP_SEED)?;

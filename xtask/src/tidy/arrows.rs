@@ -9,17 +9,25 @@ use super::{Finding, SourceFile};
 /// Crate, and the crates of this workspace it may depend on.
 const ARROWS: &[(&str, &[&str])] = &[
     ("salt-peft", &[]),
-    ("salt-sam", &[]),
+    ("salt-kernels", &[]),
+    ("salt-sam", &["salt-kernels"]),
     ("salt-data", &[]),
     ("salt-metrics", &[]),
     (
         "salt-train",
-        &["salt-peft", "salt-sam", "salt-data", "salt-metrics"],
+        &[
+            "salt-peft",
+            "salt-kernels",
+            "salt-sam",
+            "salt-data",
+            "salt-metrics",
+        ],
     ),
     (
         "salt-cli",
         &[
             "salt-peft",
+            "salt-kernels",
             "salt-sam",
             "salt-data",
             "salt-metrics",

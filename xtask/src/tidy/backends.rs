@@ -10,6 +10,10 @@ const BACKENDS: &[&str] = &[
     "vulkan", "webgpu", "wgpu",
 ];
 
+/// The crate with code for single backends: its feature of a backend's name, off unless asked for,
+/// brings that backend.
+const KERNELS: &str = "crates/salt-kernels/Cargo.toml";
+
 /// The crate whose features choose the backend.
 const CHOOSER: &str = "crates/salt-cli/Cargo.toml";
 
@@ -60,7 +64,10 @@ fn in_manifest(file: &SourceFile) -> Vec<Finding> {
             let backend = item
                 .split_once('/')
                 .filter(|(of, _)| of.trim_end_matches('?').starts_with("burn"));
-            if backend.is_some_and(|(_, feature)| BACKENDS.contains(&feature)) {
+            let kernels_of = (file.path == KERNELS && name != "default").then_some(name.as_str());
+            if backend.is_some_and(|(_, feature)| {
+                BACKENDS.contains(&feature) && kernels_of != Some(feature)
+            }) {
                 let message = format!("feature `{name}` enables `{item}`: only salt-cli chooses");
                 findings.push(Finding::file(file, message));
             }
@@ -114,6 +121,14 @@ mod tests {
             0,
         );
         check(CHOOSER, "[features]\nwgpu = [\"burn/wgpu\"]", 0);
+    }
+
+    #[test]
+    fn kernels_come_with_the_feature_of_their_backend_and_no_other() {
+        check(KERNELS, "[features]\nflex = [\"burn/flex\"]", 0);
+        check(KERNELS, "[features]\nfast = [\"burn/flex\"]", 1);
+        check(KERNELS, "[features]\ndefault = [\"burn/flex\"]", 1);
+        check(LIBRARY, "[features]\nflex = [\"burn/flex\"]", 1);
     }
 
     #[test]

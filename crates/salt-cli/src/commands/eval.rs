@@ -45,6 +45,8 @@ fn parse_split(name: &str) -> Result<Split, String> {
 struct Document<'a> {
     run: String,
     split: &'static str,
+    /// Whether the data set differs from the one that the run was trained on.
+    data_changed: bool,
     device: String,
     metric_impl: &'static str,
     summary: &'a CohortSummary,
@@ -70,6 +72,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     if interrupt.is_set() {
         return Err(Failure::Interrupted(None));
     }
+    if evaluation.data_changed {
+        screen::note("the data set has changed since the run was trained: these are not its scores");
+    }
     if args.json {
         return screen::json(&document(args, &machine.name, &evaluation));
     }
@@ -85,6 +90,7 @@ fn document<'a>(args: &Args, device: &str, evaluation: &'a Evaluation) -> Docume
     Document {
         run: args.run.display().to_string(),
         split: args.split.name(),
+        data_changed: evaluation.data_changed,
         device: device.to_owned(),
         metric_impl: salt_metrics::METRIC_IMPL,
         summary: &evaluation.summary,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use salt_train::{Session, predict_run};
+use salt_train::{PredictOptions, Session, predict_run};
 
 use crate::device::DeviceOption;
 use crate::failure::Failure;
@@ -28,6 +28,9 @@ pub(crate) struct Args {
     /// Also draw each mask over its image, into OUT/overlays
     #[arg(long)]
     overlay: bool,
+    /// Replace masks that are there already
+    #[arg(long)]
+    overwrite: bool,
     #[command(flatten)]
     device: DeviceOption,
 }
@@ -41,7 +44,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         &args.run,
         &args.images,
         &args.out,
-        args.overlay,
+        PredictOptions {
+            overlays: args.overlay,
+            overwrite: args.overwrite,
+        },
         &machine,
         &mut session,
     )?;

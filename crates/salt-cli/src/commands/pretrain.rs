@@ -47,7 +47,7 @@ pub(crate) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let config = config(args);
-    output_file::prepare(&args.out, Some("safetensors"))?;
+    output_file::prepare(&args.out, Some("safetensors"), &[])?;
     let device = args.device.device.open()?;
     let mut progress = Progress::new();
     let mut session = Session::new(&mut progress, interrupt::listen()?);

@@ -80,7 +80,11 @@ impl Studio {
         } else {
             None
         };
-        let polarity = if rng.chance(ease) { Some(-1.0) } else { polarity };
+        let polarity = if rng.chance(ease) {
+            Some(-1.0)
+        } else {
+            polarity
+        };
         let layer = Layer::new(size);
         Self {
             rng,

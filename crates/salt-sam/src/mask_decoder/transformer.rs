@@ -142,7 +142,11 @@ impl TwoWayAttentionBlock {
             image.clone(),
         );
         let tokens = normalise(&self.norm2, tokens + read, EPSILON);
-        let tokens = normalise(&self.norm3, tokens.clone() + self.mlp.forward(tokens), EPSILON);
+        let tokens = normalise(
+            &self.norm3,
+            tokens.clone() + self.mlp.forward(tokens),
+            EPSILON,
+        );
 
         let read = self.cross_attn_image_to_token.forward(
             image_with_pe,

@@ -20,6 +20,8 @@ pub use sections::{DataSection, ModelSection, TrainSection, ViewKind};
 
 use crate::error::TrainError;
 
+/// Most samples of an epoch: 80 MB of indices.
+const MOST_SAMPLES: usize = 10_000_000;
 /// Factor between `lr` and the default `spectrum_lr`: scale and shift of singular values want a
 /// far larger rate than weights (Han et al. 2023, SVDiff, use 1000 times; ten is safe for all of
 /// the head at once).
@@ -256,10 +258,18 @@ impl Recipe {
             ("train.validate_every", t.validate_every),
             ("train.eval_batch", t.eval_batch as u64),
         ];
-        match counts.into_iter().find(|(_, n)| *n == 0) {
-            Some((key, _)) => Err(TrainError::value(key, "at least 1", 0)),
-            None => Ok(()),
+        if let Some((key, _)) = counts.into_iter().find(|(_, n)| *n == 0) {
+            return Err(TrainError::value(key, "at least 1", 0));
         }
+        if t.samples_per_epoch > MOST_SAMPLES {
+            let expected = format!("at most {MOST_SAMPLES} (their order is drawn at once)");
+            return Err(TrainError::value(
+                "train.samples_per_epoch",
+                expected,
+                t.samples_per_epoch,
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -386,6 +396,10 @@ seed = 7
         check_error(&["data.tile=64"], &["data.tile", "128", "64"]);
         check_error(&["train.lr=0"], &["train.lr", "positive"]);
         check_error(&["train.lr=nan"], &["train.lr", "positive", "NaN"]);
+        check_error(
+            &["train.samples_per_epoch=9000000000"],
+            &["train.samples_per_epoch", "at most"],
+        );
         check_error(&["train.batch_size=0"], &["train.batch_size", "at least 1"]);
         check_error(&["train.epochs=many"], &["invalid type", "epochs"]);
         check_error(&["train.decay=linear"], &["linear", "cosine"]);

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod determinism;
+mod devices;
 mod methods;
 mod resume;
 mod support;

@@ -1,7 +1,7 @@
 //! A finished run, loaded again from its directory.
 
 use salt_data::Split;
-use salt_train::{Interrupt, Session, Silent, TrainError};
+use salt_train::{Interrupt, PredictOptions, Session, Silent, TrainError};
 
 use crate::support::{inputs, machine, recipe, train};
 
@@ -17,9 +17,21 @@ fn evaluation_and_prediction_from_the_directory_equal_the_run() {
 
     let out = tmp.path().join("masks");
     let images = inputs().data().join("images");
+    let options = PredictOptions {
+        overlays: true,
+        overwrite: false,
+    };
     let written =
-        salt_train::predict_run(&run, &images, &out, true, &machine(), &mut session).unwrap();
+        salt_train::predict_run(&run, &images, &out, options, &machine(), &mut session).unwrap();
     assert_eq!(written.len(), images.read_dir().unwrap().count());
+    assert!(!again.data_changed);
+    let refused = salt_train::predict_run(&run, &images, &out, options, &machine(), &mut session);
+    assert!(matches!(refused, Err(TrainError::MaskExists { .. })), "{refused:?}");
+    let options = PredictOptions {
+        overwrite: true,
+        ..options
+    };
+    salt_train::predict_run(&run, &images, &out, options, &machine(), &mut session).unwrap();
     let row = &again.rows[0];
     let mask = image::open(out.join(format!("{}.png", row.case)))
         .unwrap()

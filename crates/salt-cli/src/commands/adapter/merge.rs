@@ -50,7 +50,7 @@ enum NamingName {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    output_file::prepare(&args.out, Some("safetensors"))?;
+    output_file::prepare(&args.out, Some("safetensors"), &[Path::new(&args.weights)])?;
     let adapter = folder(&args.adapter)?;
     let device = args.device.device.open()?;
     checkpoint_model::check_exists(&args.weights)?;

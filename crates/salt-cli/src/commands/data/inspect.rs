@@ -34,6 +34,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             ),
         ),
         row("sizes", sizes(&report)),
+        row("channels", channels(&report)),
         row("masks", rule(report.label_rule).to_owned()),
         row(
             "mask values",
@@ -82,6 +83,16 @@ fn sizes(report: &VerifyReport) -> String {
         text.push_str(&format!(" and {} more", more + 1));
     }
     text
+}
+
+/// Grey pictures are repeated in the network's three channels, so a mixture is worth knowing.
+fn channels(report: &VerifyReport) -> String {
+    let counts = [
+        ("grey", report.grey_images),
+        ("colour", report.cases - report.grey_images),
+    ];
+    let there = counts.into_iter().filter(|(_, n)| *n > 0);
+    join(there.map(|(name, n)| format!("{name} ({n})")))
 }
 
 fn rule(rule: LabelRule) -> &'static str {

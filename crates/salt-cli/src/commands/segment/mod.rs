@@ -7,7 +7,7 @@
 mod logits_file;
 mod prompt;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::{Tensor, TensorData};
 use salt_data::{ImageRgb, LabelMap, View, inference_inputs, read_image};
@@ -86,9 +86,10 @@ struct MaskFacts {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    output_file::prepare(&args.out, Some("png"))?;
+    let inputs = [args.image.as_path(), Path::new(&args.weights)];
+    output_file::prepare(&args.out, Some("png"), &inputs)?;
     if let Some(path) = &args.save_logits {
-        output_file::prepare(path, Some("safetensors"))?;
+        output_file::prepare(path, Some("safetensors"), &inputs)?;
     }
     let image = read_image(&args.image)?;
     let prompt = Prompt::new(&args.points, args.bounds, [image.width, image.height])?;
