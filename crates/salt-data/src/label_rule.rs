@@ -224,6 +224,22 @@ mod tests {
     }
 
     #[test]
+    fn a_255_that_would_mean_two_things_is_a_contradiction() {
+        let check = |masks: &[&[u16]], expected: Option<[usize; 2]>| {
+            let values: Vec<MaskValues> = masks
+                .iter()
+                .map(|values| MaskValues::of(&mask(values, MaskSource::Grey)))
+                .collect();
+            assert_eq!(LabelRule::contradiction(&values), expected, "{masks:?}");
+        };
+        // One stray grey pixel among masks of 0 and 255.
+        check(&[&[0, 255], &[0, 1, 255], &[255]], Some([1, 0]));
+        check(&[&[0, 1, 255], &[0, 2], &[0, 2, 255]], None);
+        check(&[&[0, 255], &[0, 1]], None);
+        check(&[&[0, 255], &[0, 128, 255]], None);
+    }
+
+    #[test]
     fn soft_edges_are_cut_at_half_of_the_largest_value() {
         let soft = mask(&[0, 40, 127, 128, 255], MaskSource::Grey);
         check(&[soft], BINARY, &[&[0, 0, 0, 1, 1]]);

@@ -350,12 +350,7 @@ fn missing_splits(splits: &BTreeMap<Split, usize>, dir: &Path) -> Vec<Finding> {
     };
     missing
         .map(|split| Finding {
-            // Without them there is nothing to train on, or no score.
-            severity: if split == Split::Val {
-                Severity::Warning
-            } else {
-                Severity::Error
-            },
+            severity: Severity::Warning,
             check: Check::Splits,
             file: Some(dir.to_owned()),
             problem: format!("split {split} has no case"),

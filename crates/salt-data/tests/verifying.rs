@@ -42,6 +42,38 @@ fn a_sound_set_has_no_findings_and_a_fingerprint() {
 }
 
 #[test]
+fn masks_that_contradict_each_other_are_an_error_everywhere() {
+    let folder = Folder::sound();
+    let mut stray = vec![255u8; 48];
+    (stray[0], stray[1]) = (0, 1);
+    folder.png(
+        "masks/a_mask.png",
+        8,
+        6,
+        png::ColorType::Grayscale,
+        png::BitDepth::Eight,
+        &stray,
+    );
+    let report = verify(folder.path());
+    let errors = found(&report, Check::MaskValues, Severity::Error);
+    assert!(errors.len() == 1 && errors[0].contains("255 alone"), "{errors:?}");
+    let error = Dataset::open(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("a_mask.png") && error.contains("stray"), "{error}");
+}
+
+#[test]
+fn a_set_without_foreground_is_not_sound() {
+    let folder = Folder::sound();
+    for name in ["a", "b", "c"] {
+        folder.mask(&format!("masks/{name}_mask.png"), 8, 6, 0);
+    }
+    let report = verify(folder.path());
+    let errors = found(&report, Check::EmptyMask, Severity::Error);
+    assert_eq!(errors, ["no mask of the set has any foreground"]);
+    assert!(!report.is_sound());
+}
+
+#[test]
 fn all_that_is_wrong_is_listed_with_remedies() {
     let folder = Folder::sound();
     for name in ["d", "e", "f", "g", "stray"] {
