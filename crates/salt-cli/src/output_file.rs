@@ -5,7 +5,11 @@ use std::path::Path;
 use crate::failure::Failure;
 
 /// Refuse a folder, another file ending and the files that are read for it, and make the folders above the file.
-pub(crate) fn prepare(path: &Path, extension: Option<&str>, inputs: &[&Path]) -> Result<(), Failure> {
+pub(crate) fn prepare(
+    path: &Path,
+    extension: Option<&str>,
+    inputs: &[&Path],
+) -> Result<(), Failure> {
     if path.is_dir() {
         return Err(Failure::usage(
             format!("expected a file to write, `{}` is a folder", path.display()),

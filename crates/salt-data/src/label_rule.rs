@@ -64,9 +64,7 @@ impl MaskValues {
     fn has_255_beside_ids(&self) -> bool {
         let ignore = u16::from(IGNORE_LABEL);
         let mut ids = self.nonzero.iter().filter(|&&v| v != ignore);
-        self.nonzero.contains(&ignore)
-            && self.nonzero.len() > 1
-            && ids.all(|&v| v <= MAX_CLASSES)
+        self.nonzero.contains(&ignore) && self.nonzero.len() > 1 && ids.all(|&v| v <= MAX_CLASSES)
     }
 
     fn exact(&self) -> bool {

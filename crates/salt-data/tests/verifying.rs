@@ -56,9 +56,15 @@ fn masks_that_contradict_each_other_are_an_error_everywhere() {
     );
     let report = verify(folder.path());
     let errors = found(&report, Check::MaskValues, Severity::Error);
-    assert!(errors.len() == 1 && errors[0].contains("255 alone"), "{errors:?}");
+    assert!(
+        errors.len() == 1 && errors[0].contains("255 alone"),
+        "{errors:?}"
+    );
     let error = Dataset::open(folder.path()).unwrap_err().to_string();
-    assert!(error.contains("a_mask.png") && error.contains("stray"), "{error}");
+    assert!(
+        error.contains("a_mask.png") && error.contains("stray"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::module::Module as _;
 use burn::tensor::Device;
-use salt_data::{IGNORE_LABEL, Dataset, LoadedCase, LoaderConfig, Split, TrainLoader};
+use salt_data::{Dataset, IGNORE_LABEL, LoadedCase, LoaderConfig, Split, TrainLoader};
 use salt_peft::AttachReport;
 use salt_sam::Sam;
 
@@ -58,10 +58,7 @@ pub(crate) fn prepare(
     let data_sha256 = dataset.sha256()?;
     let dataset = assign_splits(recipe, dataset)?;
     let needed = [
-        (
-            Split::Train,
-            "assign some cases to it in the split file",
-        ),
+        (Split::Train, "assign some cases to it in the split file"),
         (
             Split::Val,
             "set data.validation above 0 to take some from training, or assign cases in the split file",
@@ -116,7 +113,10 @@ pub(crate) fn trainer(
     } else {
         let train = prepared.dataset.load_split(Split::Train)?;
         let known = |label: u8| label != 0 && label != IGNORE_LABEL;
-        if !train.iter().any(|case| case.labels.classes.iter().any(|&label| known(label))) {
+        if !train
+            .iter()
+            .any(|case| case.labels.classes.iter().any(|&label| known(label)))
+        {
             return Err(TrainError::NoClasses {
                 dataset: prepared.dataset.name.clone(),
             });

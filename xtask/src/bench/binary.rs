@@ -122,8 +122,8 @@ fn sources(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = vec![root.join("Cargo.toml"), root.join("Cargo.lock")];
     let mut folders = vec![root.join("crates")];
     while let Some(folder) = folders.pop() {
-        let entries = fs::read_dir(&folder)
-            .with_context(|| format!("cannot list {}", folder.display()))?;
+        let entries =
+            fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))?;
         for entry in entries {
             let path = entry
                 .with_context(|| format!("cannot list {}", folder.display()))?
@@ -192,14 +192,26 @@ mod tests {
     #[test]
     fn the_program_is_its_sources_without_tests_and_documents() {
         let tmp = tempfile::tempdir().unwrap();
-        for name in ["Cargo.toml", "Cargo.lock", "crates/a/src/lib.rs", "crates/a/tests/main.rs", "crates/a/README.md"] {
+        for name in [
+            "Cargo.toml",
+            "Cargo.lock",
+            "crates/a/src/lib.rs",
+            "crates/a/tests/main.rs",
+            "crates/a/README.md",
+        ] {
             let path = tmp.path().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, name).unwrap();
         }
         let found = sources(tmp.path()).unwrap();
-        let names: Vec<_> = found.iter().map(|path| path.strip_prefix(tmp.path()).unwrap()).collect();
-        assert_eq!(names, ["Cargo.lock", "Cargo.toml", "crates/a/src/lib.rs"].map(Path::new));
+        let names: Vec<_> = found
+            .iter()
+            .map(|path| path.strip_prefix(tmp.path()).unwrap())
+            .collect();
+        assert_eq!(
+            names,
+            ["Cargo.lock", "Cargo.toml", "crates/a/src/lib.rs"].map(Path::new)
+        );
         assert_eq!(program_sha256(None).unwrap().len(), 64);
     }
 

@@ -274,7 +274,9 @@ fn about(args: &Args, planned: &[Planned], sources: &[Source]) -> anyhow::Result
             data.insert(source.name.clone(), hash);
         }
     }
-    let matrix = planned.first().and_then(|cell| recipe::matrix_of(&cell.recipe));
+    let matrix = planned
+        .first()
+        .and_then(|cell| recipe::matrix_of(&cell.recipe));
     Ok(About {
         preset: args.preset.as_str().to_owned(),
         backend: args.backend.feature().to_owned(),

@@ -87,7 +87,10 @@ impl Shared<'_> {
             hasher.update(part);
         }
         let digest = hasher.finalize();
-        digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+        digest[..8]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 }
 

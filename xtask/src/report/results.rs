@@ -147,7 +147,10 @@ fn belongs(cell: &FinishedCell, about: Option<&About>, out: &Path) -> bool {
     let Some(about) = about else { return true };
     let document = fs::read_to_string(CellFiles::new(out, &cell.id).recipe).ok();
     let matrix = document.as_deref().and_then(recipe::matrix_of);
-    let data = cell.document.get("data_sha256").and_then(|hash| hash.as_str());
+    let data = cell
+        .document
+        .get("data_sha256")
+        .and_then(|hash| hash.as_str());
     let differs = |one: Option<&str>, other: Option<&str>| {
         one.zip(other).is_some_and(|(one, other)| one != other)
     };
@@ -206,15 +209,26 @@ pub(crate) mod tests {
         about.data.insert("CHASE_DB1".into(), "of now".into());
         about.write(out).unwrap();
         fs::create_dir_all(out.join("recipes")).unwrap();
-        fs::write(out.join("recipes/salt__vessels__s0.toml"), "# matrix = m0\n").unwrap();
-        fs::write(out.join("recipes/full__vessels__s0.toml"), "# matrix = m1\n").unwrap();
+        fs::write(
+            out.join("recipes/salt__vessels__s0.toml"),
+            "# matrix = m0\n",
+        )
+        .unwrap();
+        fs::write(
+            out.join("recipes/full__vessels__s0.toml"),
+            "# matrix = m1\n",
+        )
+        .unwrap();
         let result = out.join("cells/frozen__CHASE_DB1__s0/result.json");
         let mut json: serde_json::Value =
             serde_json::from_str(&fs::read_to_string(&result).unwrap()).unwrap();
         json["data_sha256"] = "of then".into();
         fs::write(&result, json.to_string()).unwrap();
         let results = Results::read(out).unwrap();
-        assert_eq!(results.left_out, ["frozen__CHASE_DB1__s0", "full__vessels__s0"]);
+        assert_eq!(
+            results.left_out,
+            ["frozen__CHASE_DB1__s0", "full__vessels__s0"]
+        );
         assert_eq!(results.cells.len(), 4);
     }
 

@@ -73,7 +73,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         return Err(Failure::Interrupted(None));
     }
     if evaluation.data_changed {
-        screen::note("the data set has changed since the run was trained: these are not its scores");
+        screen::note(
+            "the data set has changed since the run was trained: these are not its scores",
+        );
     }
     if args.json {
         return screen::json(&document(args, &machine.name, &evaluation));

@@ -37,7 +37,9 @@ impl PretrainScores {
     /// One line for a person.
     pub(super) fn in_words(&self, step: u64) -> String {
         let dense = self.dense_dice.iter();
-        let dense: Vec<String> = dense.map(|(name, dice)| format!("{name} {dice:.3}")).collect();
+        let dense: Vec<String> = dense
+            .map(|(name, dice)| format!("{name} {dice:.3}"))
+            .collect();
         format!(
             "held-out scenes after step {step}: IoU point {:.3}, best of three {:.3}, box {:.3}; Dice {}",
             self.point_iou,

@@ -46,7 +46,11 @@ fn a_training_step_agrees_with_flex() {
     let tmp = tempfile::tempdir().unwrap();
     for method in ["salt", "lora", "full"] {
         let here = two_steps(method, device.clone(), &tmp.path().join(method));
-        let there = two_steps(method, Device::flex(), &tmp.path().join(method).join("flex"));
+        let there = two_steps(
+            method,
+            Device::flex(),
+            &tmp.path().join(method).join("flex"),
+        );
         for (a, b) in here.iter().zip(&there) {
             let error = (a - b).abs() / b.abs();
             assert!(error < TOLERANCE, "{method}: {here:?} {there:?}");

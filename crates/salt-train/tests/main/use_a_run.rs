@@ -26,7 +26,10 @@ fn evaluation_and_prediction_from_the_directory_equal_the_run() {
     assert_eq!(written.len(), images.read_dir().unwrap().count());
     assert!(!again.data_changed);
     let refused = salt_train::predict_run(&run, &images, &out, options, &machine(), &mut session);
-    assert!(matches!(refused, Err(TrainError::MaskExists { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(TrainError::MaskExists { .. })),
+        "{refused:?}"
+    );
     let options = PredictOptions {
         overwrite: true,
         ..options
