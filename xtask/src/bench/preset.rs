@@ -77,7 +77,7 @@ const QUICK: Preset = Preset {
     image_size: 128,
     has_embedded_base: true,
     train: r"
-epochs = 8
+epochs = 6
 samples_per_epoch = 160
 batch_size = 8
 shards = 2

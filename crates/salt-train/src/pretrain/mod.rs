@@ -74,14 +74,14 @@ impl Default for PretrainConfig {
     fn default() -> Self {
         Self {
             model: "sam_nano".to_owned(),
-            steps: 20_000,
-            batch_size: 8,
+            steps: 13_000,
+            batch_size: 4,
             shards: 2,
-            lr: 6e-4,
+            lr: 1e-3,
             weight_decay: 0.02,
             warmup: 0.03,
             grad_clip: 1.0,
-            curriculum: 0.2,
+            curriculum: 0.25,
             seed: 0,
         }
     }

@@ -25,7 +25,7 @@ fn inputs_that_are_not_there() {
     check(&["data.path=nowhere"], &["nowhere"]);
     check(
         &["model.weights=none.safetensors"],
-        &["none.safetensors", "embedded", "salt weights list"],
+        &["none.safetensors", "embedded", ".pth"],
     );
 }
 
@@ -85,6 +85,37 @@ fn a_run_directory_is_used_once() {
         train(&recipe, &run),
         Err(TrainError::RunExists { .. })
     ));
+}
+
+#[test]
+fn a_folder_of_something_else_is_left_alone() {
+    let tmp = tempfile::tempdir().unwrap();
+    std::fs::write(tmp.path().join("thesis.tex"), "years of work").unwrap();
+    let recipe = recipe("frozen", &[]).unwrap();
+    let outcome = train(&recipe, tmp.path());
+    assert!(
+        matches!(outcome, Err(TrainError::NotVacant { .. })),
+        "{outcome:?}"
+    );
+    assert_eq!(tmp.path().read_dir().unwrap().count(), 1);
+}
+
+#[test]
+fn masks_without_foreground_teach_nothing() {
+    let tmp = tempfile::tempdir().unwrap();
+    copy_without(&inputs().data(), tmp.path(), "none of them");
+    for mask in tmp.path().join("masks").read_dir().unwrap() {
+        let path = mask.unwrap().path();
+        let size = image::image_dimensions(&path).unwrap();
+        image::GrayImage::new(size.0, size.1).save(path).unwrap();
+    }
+    let data = format!("data.path={}", tmp.path().display());
+    let run = tmp.path().join("run");
+    let outcome = train(&recipe("lora", &[&data]).unwrap(), &run);
+    assert!(
+        matches!(outcome, Err(TrainError::NoClasses { .. })),
+        "{outcome:?}"
+    );
 }
 
 #[test]
