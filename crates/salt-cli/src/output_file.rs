@@ -27,11 +27,12 @@ pub(crate) fn prepare(
             format!("for example {}", path.with_extension(extension).display()),
         ));
     }
-    let same = |input: &&&Path| {
-        let pair = path.canonicalize().ok().zip(input.canonicalize().ok());
-        pair.is_some_and(|(output, input)| output == input)
-    };
-    if inputs.iter().any(|input| same(&input)) {
+    // A file that is not there yet is none of the inputs.
+    if let Ok(output) = path.canonicalize()
+        && inputs
+            .iter()
+            .any(|input| input.canonicalize().is_ok_and(|input| input == output))
+    {
         return Err(Failure::usage(
             format!("`{}` is read and would be overwritten", path.display()),
             "give the output another name",

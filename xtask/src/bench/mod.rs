@@ -95,6 +95,16 @@ struct Planned {
     left: WorkLeft,
 }
 
+/// The cells of a benchmark and what they have in common.
+#[derive(Debug)]
+struct Plan {
+    cells: Vec<Planned>,
+    /// [`Shared::matrix`].
+    matrix: String,
+    /// SHA-256 of each data set that is there, by name.
+    data: BTreeMap<String, String>,
+}
+
 /// Run the command.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let preset = args.preset.get();
@@ -115,8 +125,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let cells = cells(args, preset, &sources)?;
     if args.dry_run {
-        let planned = plan(args, preset, &sources, &out, cells)?;
-        show(&planned, &out);
+        show(&plan(args, preset, &sources, &out, cells)?.cells, &out);
         return Ok(());
     }
 
@@ -129,8 +138,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             dataset::generate(&salt, source, vessels)?;
         }
     }
-    let planned = plan(args, preset, &sources, &out, cells)?;
-    about(args, &planned, &sources)?.write(&out)?;
+    let Plan {
+        cells: planned,
+        matrix,
+        data,
+    } = plan(args, preset, &sources, &out, cells)?;
+    about(args, matrix, data).write(&out)?;
     let failed = run_cells(&salt, args.backend, &planned)?;
     report::run(&out)?;
     if !failed.is_empty() {
@@ -189,7 +202,7 @@ fn plan(
     sources: &[Source],
     out: &Path,
     cells: Vec<CellId>,
-) -> anyhow::Result<Vec<Planned>> {
+) -> anyhow::Result<Plan> {
     let base_sha256 = binary::base_sha256(args.base.as_deref())?;
     let program_sha256 = binary::program_sha256(args.salt.as_deref())?;
     let shared = Shared {
@@ -200,18 +213,21 @@ fn plan(
         program_sha256: &program_sha256,
         overrides: &args.overrides,
     };
-    let mut hashes = Vec::with_capacity(sources.len());
+    let mut data = BTreeMap::new();
     for source in sources {
-        let hash = dataset::sha256(source)?;
-        hashes.push(hash.unwrap_or_else(|| "not generated yet".to_owned()));
+        if let Some(hash) = dataset::sha256(source)? {
+            data.insert(source.name.clone(), hash);
+        }
     }
     let planned = cells.into_iter().map(|id| {
         let method = method::by_name(&id.method).context("the method was looked up before")?;
-        let (source, hash) = sources
+        let source = sources
             .iter()
-            .zip(&hashes)
-            .find(|(source, _)| source.name == id.dataset)
+            .find(|source| source.name == id.dataset)
             .context("the data set was resolved before")?;
+        let hash = data
+            .get(&id.dataset)
+            .map_or("not generated yet", String::as_str);
         let recipe = recipe::write(&id, method, source, hash, &shared)?;
         let files = CellFiles::new(out, &id);
         let left = if args.fresh {
@@ -226,7 +242,12 @@ fn plan(
             left,
         })
     });
-    planned.collect()
+    let cells = planned.collect::<anyhow::Result<_>>()?;
+    Ok(Plan {
+        cells,
+        matrix: shared.matrix(),
+        data,
+    })
 }
 
 fn show(planned: &[Planned], out: &Path) {
@@ -266,25 +287,16 @@ fn score(id: &CellId, files: &CellFiles) -> anyhow::Result<String> {
     }
 }
 
-fn about(args: &Args, planned: &[Planned], sources: &[Source]) -> anyhow::Result<About> {
+fn about(args: &Args, matrix: String, data: BTreeMap<String, String>) -> About {
     let typed: Vec<String> = std::env::args().skip(1).collect();
-    let mut data = BTreeMap::new();
-    for source in sources {
-        if let Some(hash) = dataset::sha256(source)? {
-            data.insert(source.name.clone(), hash);
-        }
-    }
-    let matrix = planned
-        .first()
-        .and_then(|cell| recipe::matrix_of(&cell.recipe));
-    Ok(About {
+    About {
         preset: args.preset.as_str().to_owned(),
         backend: args.backend.feature().to_owned(),
         command: format!("cargo xtask {}", typed.join(" ")),
         machine: machine::Machine::this(),
-        matrix: matrix.map(str::to_owned),
+        matrix: Some(matrix),
         data,
-    })
+    }
 }
 
 /// Run what is left; the names of the cells that failed.

@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use sha2::{Digest as _, Sha256};
 use toml::{Table, Value};
 
+use super::binary::hex;
 use super::cell::CellId;
 use super::dataset::Source;
 use super::method::Method;
@@ -86,11 +87,7 @@ impl Shared<'_> {
             hasher.update(part.len().to_le_bytes());
             hasher.update(part);
         }
-        let digest = hasher.finalize();
-        digest[..8]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hex(&hasher.finalize()[..8])
     }
 }
 

@@ -60,11 +60,8 @@ pub(super) fn p_value(p: f64) -> String {
     }
 }
 
-/// What was left out of the tables; empty when nothing was.
+/// What was left out of the tables.
 pub(super) fn left_out(names: &[String]) -> String {
-    if names.is_empty() {
-        return String::new();
-    }
     format!(
         "Left out, because they were made with other settings, another program or other data: {}",
         names.join(", ")

@@ -105,11 +105,12 @@ impl Kernels for Flex {
     }
 }
 
+/// Backward of an operation of one input: what was saved and `dy` to `dx`.
 #[derive(Debug)]
-struct GeluBackward;
+struct UnaryBackward(fn(&Primitive, &Primitive) -> Vec<f32>);
 
-impl Backward<Flex, 1> for GeluBackward {
-    /// The input.
+impl Backward<Flex, 1> for UnaryBackward {
+    /// Whichever of input and output the gradient is computed from, contiguous.
     type State = Primitive;
 
     fn backward(
@@ -121,30 +122,7 @@ impl Backward<Flex, 1> for GeluBackward {
         let dy = gradients.consume::<Flex>(&ops.node).to_contiguous();
         let [parent] = ops.parents;
         if let Some(node) = parent {
-            let dx = gelu::backward(elements(&ops.state), elements(&dy));
-            gradients.register::<Flex>(node.id, tensor(dx, &dy));
-        }
-    }
-}
-
-#[derive(Debug)]
-struct SoftmaxBackward;
-
-impl Backward<Flex, 1> for SoftmaxBackward {
-    /// The output.
-    type State = Primitive;
-
-    fn backward(
-        self,
-        ops: Ops<Self::State, 1>,
-        gradients: &mut Gradients,
-        _checkpointer: &mut Checkpointer,
-    ) {
-        let dy = gradients.consume::<Flex>(&ops.node).to_contiguous();
-        let [parent] = ops.parents;
-        if let Some(node) = parent {
-            let y = ops.state;
-            let dx = softmax::backward(elements(&y), elements(&dy), last_dim(&y));
+            let dx = self.0(&ops.state, &dy);
             gradients.register::<Flex>(node.id, tensor(dx, &dy));
         }
     }
@@ -177,14 +155,13 @@ impl Backward<Flex, 3> for LayerNormBackward {
 
 impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
     fn fused_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        let prepared = GeluBackward.prepare::<C>([x.node()]).compute_bound();
+        let backward = UnaryBackward(|x, dy| gelu::backward(elements(x), elements(dy)));
+        let prepared = backward.prepare::<C>([x.node()]).compute_bound();
+        let x = x.into_primitive().to_contiguous();
+        let y = Flex::fused_gelu(x.clone());
         match prepared.stateful() {
-            OpsKind::Tracked(prep) => {
-                let x = x.into_primitive().to_contiguous();
-                let y = Flex::fused_gelu(x.clone());
-                prep.finish(x, y)
-            }
-            OpsKind::UnTracked(prep) => prep.finish(Flex::fused_gelu(x.into_primitive())),
+            OpsKind::Tracked(prep) => prep.finish(x, y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
         }
     }
 
@@ -205,7 +182,9 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
     }
 
     fn fused_softmax(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        let prepared = SoftmaxBackward.prepare::<C>([x.node()]).compute_bound();
+        let backward =
+            UnaryBackward(|y, dy| softmax::backward(elements(y), elements(dy), last_dim(y)));
+        let prepared = backward.prepare::<C>([x.node()]).compute_bound();
         let y = Flex::fused_softmax(x.into_primitive());
         match prepared.stateful() {
             OpsKind::Tracked(prep) => prep.finish(y.clone(), y),

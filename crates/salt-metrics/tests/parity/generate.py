@@ -1,9 +1,9 @@
 """Writes fixture.json: what NumPy, SciPy, scikit-image, MedPy, statsmodels and DeepMind's
 surface-distance answer to the masks and vectors that tests/parity.rs asks this crate about.
 
-    python3 -m venv /tmp/venv
-    /tmp/venv/bin/pip install numpy scipy scikit-image medpy statsmodels surface-distance
-    /tmp/venv/bin/python crates/salt-metrics/tests/parity/generate.py
+    python3 -m venv .venv
+    .venv/bin/pip install numpy scipy scikit-image medpy statsmodels surface-distance
+    .venv/bin/python crates/salt-metrics/tests/parity/generate.py
 
 Masks are run lengths, row after row, background first. Spacings are [row, column].
 """
