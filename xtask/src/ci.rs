@@ -1,7 +1,8 @@
 //! `cargo xtask ci`: everything a change has to pass, cheapest first, the tests last.
 //!
 //! Two builds in all: one that is only checked (clippy, with every backend there is, CUDA
-//! included) and one that runs (tests, with the backends that run without a GPU).
+//! included) and one that runs (tests, with the backends that run without a GPU: wgpu does, on
+//! Mesa's software Vulkan).
 
 use crate::test::{self, TestDevice};
 use crate::tidy;
@@ -16,10 +17,12 @@ const CHECKED: [TestDevice; 5] = [
     TestDevice::Cuda,
 ];
 
-/// Devices that the tests run on. Software Vulkan takes minutes for a single law of an adapter
-/// (shaders are compiled by the CPU, and every test is its own process), so the suite runs there
-/// on demand: `cargo xtask test --all-backends`.
-const TESTED: [TestDevice; 2] = [TestDevice::Flex, TestDevice::Ndarray];
+/// Devices that the tests run on. nextest's summary comes last.
+const TESTED: [TestDevice; 3] = [
+    TestDevice::Flex,
+    TestDevice::SoftwareVulkan,
+    TestDevice::Ndarray,
+];
 
 /// Run the command.
 pub(crate) fn run() -> anyhow::Result<()> {

@@ -25,8 +25,6 @@ pub(crate) fn environment() -> anyhow::Result<Vec<(&'static str, String)>> {
         ("VK_DRIVER_FILES", driver.clone()),
         ("VK_ICD_FILENAMES", driver),
         ("CUBECL_WGPU_DEFAULT_DEVICE", "Cpu".to_owned()),
-        // Timing many candidates in software takes longer than any of them saves.
-        ("CUBECL_AUTOTUNE_LEVEL", "minimal".to_owned()),
     ])
 }
 

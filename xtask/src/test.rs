@@ -66,14 +66,22 @@ pub(crate) const ALL: [TestDevice; 3] = [
 ];
 
 impl TestDevice {
-    /// What `BURN_DEVICE` calls it, which is also the feature of salt-cli that brings it.
-    fn feature(self) -> &'static str {
+    /// What `BURN_DEVICE` calls it.
+    fn burn_name(self) -> &'static str {
         match self {
             Self::Flex => "flex",
             Self::Ndarray => "ndarray",
             Self::Wgpu | Self::SoftwareVulkan => "wgpu",
             Self::Vulkan => "vulkan",
             Self::Cuda => "cuda",
+        }
+    }
+
+    /// The feature of salt-cli that brings it.
+    fn feature(self) -> &'static str {
+        match self {
+            Self::SoftwareVulkan => "wgpu-unfused",
+            other => other.burn_name(),
         }
     }
 
@@ -103,23 +111,25 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 
 /// The suite on the first device, and the tensor crates on the others.
 pub(crate) fn suite(devices: &[TestDevice], filter: Option<&str>) -> anyhow::Result<()> {
-    let runner = if has_cargo_subcommand("nextest") {
-        Runner::Nextest
-    } else {
-        Runner::Cargo
-    };
+    let nextest = has_cargo_subcommand("nextest");
     for (index, device) in devices.iter().enumerate() {
+        // On a GPU one process runs all tests of a binary: what it has compiled serves them all.
+        let runner = if nextest && !device.is_gpu() {
+            Runner::Nextest
+        } else {
+            Runner::Cargo
+        };
         let mut command = cargo();
         command.args(arguments(runner, devices, *device, index == 0, filter));
         environment(&mut command, *device)?;
-        step(&mut command).with_context(|| format!("tests on {}", device.feature()))?;
+        step(&mut command).with_context(|| format!("tests on {device:?}"))?;
     }
     Ok(())
 }
 
 /// Send a command's tests to a device.
 pub(crate) fn environment(command: &mut Command, device: TestDevice) -> anyhow::Result<()> {
-    command.env("BURN_DEVICE", device.feature());
+    command.env("BURN_DEVICE", device.burn_name());
     if device == TestDevice::SoftwareVulkan {
         command.envs(software_vulkan::environment()?);
     }
@@ -153,7 +163,7 @@ fn arguments(
 ) -> Vec<String> {
     let mut words: Vec<String> = match runner {
         Runner::Nextest => vec!["nextest".into(), "run".into(), "--no-fail-fast".into()],
-        Runner::Cargo => vec!["test".into(), "--no-fail-fast".into()],
+        Runner::Cargo => vec!["test".into(), "--tests".into(), "--no-fail-fast".into()],
     };
     words.extend(build_arguments(devices));
     if runner == Runner::Nextest && !first {
@@ -161,12 +171,9 @@ fn arguments(
         let packages = TENSOR_CRATES.map(|name| format!("package({name})"));
         words.extend(["-E".into(), packages.join(" | ")]);
     }
-    if runner == Runner::Nextest && device.is_gpu() {
-        // One device, and drivers that crash when many processes set it up at once.
-        words.push("--test-threads=1".into());
-    }
     words.extend(filter.map(str::to_owned));
-    if runner == Runner::Cargo && device.is_gpu() {
+    if device.is_gpu() {
+        // One device, and drivers that crash when it is set up several times at once.
         words.extend(["--".into(), "--test-threads=1".into()]);
     }
     words
@@ -184,7 +191,7 @@ mod tests {
     fn every_device_of_a_run_has_the_same_build() {
         let build = build_arguments(&ALL).join(" ");
         assert!(
-            build.contains("salt-cli/flex,salt-cli/ndarray,salt-cli/wgpu"),
+            build.contains("salt-cli/flex,salt-cli/ndarray,salt-cli/wgpu-unfused"),
             "{build}"
         );
         for runner in [Runner::Nextest, Runner::Cargo] {
@@ -204,8 +211,8 @@ mod tests {
     fn a_gpu_is_used_by_one_test_at_a_time() {
         for runner in [Runner::Nextest, Runner::Cargo] {
             assert!(!words(runner, &ALL, 1).contains("--test-threads"));
-            assert!(words(runner, &ALL, 2).contains("--test-threads=1"));
         }
+        assert!(words(Runner::Cargo, &ALL, 2).ends_with("-- --test-threads=1"));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::failure::Failure;
 #[cfg(not(all(
     feature = "flex",
     feature = "ndarray",
-    feature = "wgpu",
+    feature = "wgpu-unfused",
     feature = "vulkan",
     feature = "cuda"
 )))]
@@ -29,7 +29,7 @@ use absent as flex;
 use absent as ndarray;
 #[cfg(not(feature = "vulkan"))]
 use absent as vulkan;
-#[cfg(not(feature = "wgpu"))]
+#[cfg(not(feature = "wgpu-unfused"))]
 use absent as wgpu;
 #[cfg(feature = "cuda")]
 mod cuda;
@@ -39,7 +39,7 @@ mod flex;
 mod ndarray;
 #[cfg(feature = "vulkan")]
 mod vulkan;
-#[cfg(feature = "wgpu")]
+#[cfg(feature = "wgpu-unfused")]
 mod wgpu;
 
 /// One kind of device.
@@ -79,7 +79,7 @@ pub(crate) const BACKENDS: [Backend; 5] = [
     Backend {
         name: "wgpu",
         about: "any GPU",
-        compiled: cfg!(feature = "wgpu"),
+        compiled: cfg!(feature = "wgpu-unfused"),
         numbered: false,
         driver: true,
         open: wgpu::open,

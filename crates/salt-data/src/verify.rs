@@ -368,15 +368,16 @@ fn odd_masks(seen: &[Seen], rule: LabelRule) -> Vec<Finding> {
     for one in seen {
         let counts = one.label_counts(rule);
         let share = |label: u8| counts.get(&label).copied().unwrap_or(0);
-        let (ground, total) = (share(0), counts.values().sum::<u64>());
-        if ground as f64 <= (1.0 - MOSTLY_FOREGROUND) * total as f64 {
+        let ground = share(0);
+        let total = counts.values().sum::<u64>() - share(IGNORE_LABEL);
+        if total > 0 && ground as f64 <= (1.0 - MOSTLY_FOREGROUND) * total as f64 {
             findings.push(Finding {
                 severity: Severity::Warning,
                 check: Check::MaskValues,
                 file: Some(one.case.mask.clone()),
                 problem: format!(
                     "{:.0} % of the mask of {} is foreground",
-                    100.0 * (1.0 - ground as f64 / total.max(1) as f64),
+                    100.0 * (1.0 - ground as f64 / total as f64),
                     one.case.id
                 ),
                 remedy: "confirm that it is not inverted (a palette of white and black counts by index: 0 is background)"

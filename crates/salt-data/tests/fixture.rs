@@ -54,14 +54,12 @@ impl Folder {
         let data: Vec<u8> = (0..width * height)
             .map(|i| if i < width { value } else { 0 })
             .collect();
-        self.png(
-            name,
-            width,
-            height,
-            ColorType::Grayscale,
-            BitDepth::Eight,
-            &data,
-        );
+        self.grey(name, width, height, &data);
+    }
+
+    pub(crate) fn grey(&self, name: &str, width: u32, height: u32, data: &[u8]) {
+        let kind = (ColorType::Grayscale, BitDepth::Eight);
+        self.png(name, width, height, kind.0, kind.1, data);
     }
 
     pub(crate) fn png(

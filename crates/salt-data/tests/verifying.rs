@@ -46,14 +46,7 @@ fn masks_that_contradict_each_other_are_an_error_everywhere() {
     let folder = Folder::sound();
     let mut stray = vec![255u8; 48];
     (stray[0], stray[1]) = (0, 1);
-    folder.png(
-        "masks/a_mask.png",
-        8,
-        6,
-        png::ColorType::Grayscale,
-        png::BitDepth::Eight,
-        &stray,
-    );
+    folder.grey("masks/a_mask.png", 8, 6, &stray);
     let report = verify(folder.path());
     let errors = found(&report, Check::MaskValues, Severity::Error);
     assert!(
@@ -65,6 +58,26 @@ fn masks_that_contradict_each_other_are_an_error_everywhere() {
         error.contains("a_mask.png") && error.contains("stray"),
         "{error}"
     );
+}
+
+#[test]
+fn pixels_without_truth_are_not_foreground() {
+    // A third of each mask has a truth, a third of that is class 1: nothing looks inverted.
+    let folder = Folder::sound();
+    let mut mask = vec![255u8; 48];
+    mask[..12].fill(0);
+    mask[12..18].fill(1);
+    for name in ["a", "b", "c"] {
+        folder.grey(&format!("masks/{name}_mask.png"), 8, 6, &mask);
+    }
+    let report = verify(folder.path());
+    assert_eq!(report.findings, []);
+    // The same amount of foreground in place of it does.
+    mask[18..].fill(1);
+    folder.grey("masks/a_mask.png", 8, 6, &mask);
+    let report = verify(folder.path());
+    let warnings = found(&report, Check::MaskValues, Severity::Warning);
+    assert_eq!(warnings, ["75 % of the mask of a is foreground"]);
 }
 
 #[test]
@@ -90,14 +103,7 @@ fn all_that_is_wrong_is_listed_with_remedies() {
     folder.mask("masks/d.png", 8, 5, 255);
     folder.mask("masks/e.png", 8, 6, 0);
     let soft: Vec<u8> = (0..48).map(|i| i * 5).collect();
-    folder.png(
-        "masks/g.png",
-        8,
-        6,
-        png::ColorType::Grayscale,
-        png::BitDepth::Eight,
-        &soft,
-    );
+    folder.grey("masks/g.png", 8, 6, &soft);
     folder.image("images/g.png", 8, 6, 99);
     folder.image("images/i.png", 8, 6, 50);
     folder.text("images/b.png", "broken");

@@ -56,6 +56,7 @@ pub mod scratch;
 pub mod segment;
 mod sharded;
 mod split;
+mod sum_in_order;
 mod trainer;
 
 pub use error::TrainError;

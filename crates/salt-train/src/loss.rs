@@ -24,6 +24,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use salt_data::IGNORE_LABEL;
 use serde::{Deserialize, Serialize};
 
+use crate::sum_in_order::sum_in_order;
+
 /// Weights and exponents of the segmentation loss.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -130,7 +132,7 @@ impl LossConfig {
         let modulator = ((right + cross_entropy.clone()) * -self.focal_gamma).exp();
         let alpha =
             targets.foreground.clone() * (2.0 * self.focal_alpha - 1.0) + (1.0 - self.focal_alpha);
-        (alpha * modulator * cross_entropy * targets.valid.clone()).sum()
+        sum_in_order(alpha * modulator * cross_entropy * targets.valid.clone())
             / (targets.n_valid * classes as f64)
     }
 
@@ -142,7 +144,7 @@ impl LossConfig {
         let overlap = per_class_sum(probability.clone() * foreground.clone());
         let total = per_class_sum(probability) + per_class_sum(foreground);
         let score = (overlap * 2.0 + self.dice_smooth) / (total + self.dice_smooth);
-        (score.neg() + 1.0).sum() / classes as f64
+        sum_in_order(score.neg() + 1.0) / classes as f64
     }
 }
 

@@ -25,6 +25,7 @@ use burn::optim::{
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::error::TrainError;
+use crate::sum_in_order::sum_in_order;
 
 /// Ends of paths that carry positions or prompts: decay would pull them to a meaningless origin.
 const NO_DECAY: [&str; 4] = ["pos_embed", "prompt_tokens", "rel_pos_h", "rel_pos_w"];
@@ -272,7 +273,7 @@ struct SquaredNorms<'a> {
 impl ModuleVisitor for SquaredNorms<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.gradients.get::<D>(param.id) {
-            self.sums.push(gradient.square().sum());
+            self.sums.push(sum_in_order(gradient.square()));
         }
     }
 }

@@ -26,7 +26,7 @@ pub(crate) struct Bounds {
 /// Coverage, tube profile and half width per pixel of a `size` x `size` grid.
 #[derive(Debug, Clone)]
 pub(crate) struct Layer {
-    size: usize,
+    pub(crate) size: usize,
     /// Share of the pixel inside the structure, 0 to 1.
     pub(crate) coverage: Vec<f32>,
     /// Distance to the nearest centre line over the radius there: 0 on the axis, 1 at the wall.

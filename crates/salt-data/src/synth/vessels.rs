@@ -2,8 +2,9 @@
 //!
 //! Blood is drawn as an absorber: `I = I_0 exp(-k t)` per channel, `t` being the thickness of the
 //! tube under the pixel, so thin twigs fade. The tissue has what real pictures have too and what is
-//! *not* vessel: fibres, hairs, bubbles, stains, shadows. Telling those apart is the task, and it is
-//! why knowing thin structures in general does not solve it.
+//! *not* vessel: folds and nerves that branch as vessels do, hairs, fibres, bubbles, stains, shadows.
+//! Hue and profile tell them apart, form and contrast do not: knowing thin structures in general finds
+//! them all, so a model has to be adapted to this set.
 //!
 //! A case is a pure function of `(size, seed, index)`.
 
@@ -44,19 +45,12 @@ pub fn draw(size: usize, seed: u64, index: u64) -> LoadedCase {
     let mut mask = vec![false; size * size];
     // Hairs lie above or below the vessels.
     let above = rng.chance(0.5);
+    decoy_trees(&mut rng, &mut picture, &mut layer);
     if !above {
         hairs(&mut rng, &mut picture, &mut layer);
     }
-    for _ in 0..rng.int(2, 4) {
-        // A tree that leaves the field at once shows nothing: plant another, a few times at most.
-        for _ in 0..6 {
-            layer.clear();
-            vessel_tree(&mut rng, &mut layer, size as f32);
-            let area = layer.mask().iter().filter(|&&m| m).count();
-            if area * 40 > size * size {
-                break;
-            }
-        }
+    for _ in 0..rng.int(1, 3) {
+        visible_tree(&mut rng, &mut layer);
         absorb(&mut rng, &mut picture, &layer);
         mask.iter_mut()
             .zip(layer.mask())
@@ -120,10 +114,44 @@ fn tissue(rng: &mut DrawRng, size: usize) -> Planes {
     picture
 }
 
-fn vessel_tree(rng: &mut DrawRng, layer: &mut Layer, side: f32) {
+/// Clears the layer and grows a tree in it of which at least a little is in the field.
+fn visible_tree(rng: &mut DrawRng, layer: &mut Layer) {
+    let size = layer.size;
+    // A tree that leaves the field at once shows nothing: plant another, a few times at most.
+    for _ in 0..6 {
+        layer.clear();
+        tree(rng, layer, size as f32);
+        let area = layer.mask().iter().filter(|&&m| m).count();
+        if area * 40 > size * size {
+            break;
+        }
+    }
+}
+
+/// Folds and nerves: trees as vessels are, but not of blood.
+fn decoy_trees(rng: &mut DrawRng, picture: &mut Planes, layer: &mut Layer) {
+    for _ in 0..rng.int(3, 5) {
+        visible_tree(rng, layer);
+        let factor = match rng.int(0, 2) {
+            // A fold is a shadow: neutral.
+            0 => [rng.uniform(0.45, 0.75); 3],
+            // A nerve or a strand of fat is paler than the tissue.
+            1 => [rng.uniform(1.2, 1.45); 3],
+            // A stained vessel of another kind takes the red away and leaves the rest.
+            _ => [
+                rng.uniform(0.4, 0.6),
+                rng.uniform(0.7, 0.9),
+                rng.uniform(0.8, 1.0),
+            ],
+        };
+        tint(picture, layer, factor);
+    }
+}
+
+fn tree(rng: &mut DrawRng, layer: &mut Layer, side: f32) {
     let style = TreeStyle {
-        trunk_radius_px: rng.uniform(0.008, 0.022) * side,
-        twig_radius_px: 0.5,
+        trunk_radius_px: rng.uniform(0.012, 0.026) * side,
+        twig_radius_px: (0.006 * side).max(0.5),
         reach_px: rng.uniform(0.065, 0.1) * side,
         taper: rng.uniform(0.05, 0.18),
         evenness: rng.uniform(0.3, 0.6),
@@ -144,11 +172,11 @@ fn vessel_tree(rng: &mut DrawRng, layer: &mut Layer, side: f32) {
 /// Lays blood into the tissue where the layer is.
 fn absorb(rng: &mut DrawRng, picture: &mut Planes, layer: &Layer) {
     // An artery is redder and paler than a vein.
-    let strength = rng.uniform(0.45, 0.95);
+    let strength = rng.uniform(0.55, 1.05);
     let blood = if rng.chance(0.5) {
         BLOOD
     } else {
-        BLOOD.map(|k| 0.25 + 0.7 * k)
+        BLOOD.map(|k| 0.15 + 0.8 * k)
     };
     let gleam = if rng.chance(0.4) {
         rng.uniform(0.1, 0.35)
@@ -229,7 +257,7 @@ fn fibres(rng: &mut DrawRng, picture: &mut Planes, layer: &mut Layer) {
 /// A few long lines of even width that cross everything: hairs, scratches, sutures.
 fn hairs(rng: &mut DrawRng, picture: &mut Planes, layer: &mut Layer) {
     let side = picture.size as f32;
-    for _ in 0..rng.int(2, 6) {
+    for _ in 0..rng.int(3, 8) {
         layer.clear();
         let (start, heading) = border_start(rng, side);
         let how = Wander {

@@ -1,6 +1,6 @@
 //! What each method of a recipe means for a run.
 
-use crate::support::{recipe, stable_files, train};
+use crate::support::{assert_same_files, recipe, stable_files, train};
 
 #[test]
 fn every_method_runs_and_reports_what_it_trains() {
@@ -92,7 +92,7 @@ fn a_batch_over_two_threads_learns_the_same_every_time() {
     let (a, b) = (tmp.path().join("a"), tmp.path().join("b"));
     train(&recipe, &a).unwrap();
     train(&recipe, &b).unwrap();
-    assert_eq!(stable_files(&a), stable_files(&b));
+    assert_same_files(&a, &b, "two threads twice");
 }
 
 #[test]

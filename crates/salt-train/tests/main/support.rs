@@ -165,3 +165,13 @@ pub(crate) fn stable_files(run: &Path) -> BTreeMap<&'static str, Vec<u8>> {
     })
     .collect()
 }
+
+/// Whether two runs wrote the same bytes; says which file differs, and nothing of what is in it.
+pub(crate) fn assert_same_files(one: &Path, other: &Path, what: &str) {
+    let (one, other) = (stable_files(one), stable_files(other));
+    let differing: Vec<_> = one
+        .keys()
+        .filter(|name| one[*name] != other[*name])
+        .collect();
+    assert!(differing.is_empty(), "{what}: {differing:?} differ");
+}
