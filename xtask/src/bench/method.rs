@@ -10,8 +10,21 @@ pub(crate) struct Method {
     pub(crate) name: &'static str,
     /// The recipe's `[adapter]` section.
     pub(crate) adapter: &'static str,
-    /// Keys of `[train]` in which the method differs from the preset.
-    pub(crate) train: &'static str,
+    /// What of the network learns.
+    pub(crate) learns: Learns,
+}
+
+/// What of the network learns: the preset has a learning rate for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Learns {
+    /// Nothing: the base as it is.
+    Nothing,
+    /// A small part or a small update of the base.
+    Adapter,
+    /// The whole base.
+    Everything,
+    /// A network without a base.
+    FromScratch,
 }
 
 /// Every method, in the order of the tables: from nothing trained to everything.
@@ -19,62 +32,62 @@ pub(crate) const METHODS: &[Method] = &[
     Method {
         name: "frozen",
         adapter: r#"method = "frozen""#,
-        train: "epochs = 0",
+        learns: Learns::Nothing,
     },
     Method {
         name: "norms",
         adapter: NORMS,
-        train: "",
+        learns: Learns::Adapter,
     },
     Method {
         name: "ssam",
         adapter: SSAM,
-        train: "",
+        learns: Learns::Adapter,
     },
     Method {
         name: "lora",
         adapter: LORA,
-        train: "",
+        learns: Learns::Adapter,
     },
     Method {
         name: "salt",
         adapter: SALT,
-        train: "",
+        learns: Learns::Adapter,
     },
     Method {
         name: "full",
         adapter: r#"method = "full""#,
-        train: FULL_TRAIN,
+        learns: Learns::Everything,
     },
     Method {
         name: "scratch",
         adapter: r#"method = "scratch""#,
-        train: FULL_TRAIN,
+        learns: Learns::FromScratch,
     },
     Method {
         name: "paper-ssam",
         adapter: PAPER_SSAM,
-        train: "",
+        learns: Learns::Adapter,
     },
     Method {
         name: "paper-lora-4",
         adapter: PAPER_LORA_4,
-        train: "",
+        learns: Learns::Adapter,
     },
     Method {
         name: "paper-lora-256",
         adapter: PAPER_LORA_256,
-        train: "",
+        learns: Learns::Adapter,
     },
     Method {
         name: "paper-salt-4",
         adapter: PAPER_SALT_4,
-        train: "",
+        learns: Learns::Adapter,
     },
     Method {
         name: "paper-salt-256",
         adapter: PAPER_SALT_256,
-        train: "",
+        learns: Learns::Adapter,
     },
 ];
 
@@ -91,9 +104,6 @@ pub(crate) fn order(name: &str) -> usize {
         .unwrap_or(METHODS.len())
 }
 
-/// All parameters move, so each by less.
-const FULL_TRAIN: &str = "lr = 5e-4";
-
 /// The ablation that belongs in every comparison: all that the adapters train beside themselves.
 const NORMS: &str = r#"
 method = "norms"
@@ -102,13 +112,13 @@ modules_to_save = ["pos_embed", "prompt_token"]
 
 const SSAM: &str = r#"
 method = "ssam"
-targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]']
+targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]', 'image_encoder\.neck\.[02]']
 modules_to_save = ["norms", "pos_embed", "prompt_token"]
 "#;
 
 const LORA: &str = r#"
 method = "lora"
-targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]']
+targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]', 'image_encoder\.neck\.[02]']
 rank = 8
 alpha = 8
 modules_to_save = ["norms", "pos_embed", "prompt_token"]
@@ -117,7 +127,7 @@ modules_to_save = ["norms", "pos_embed", "prompt_token"]
 /// Half the spectrum and an inner dimension of 8 suit the small base.
 const SALT: &str = r#"
 method = "salt"
-targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]']
+targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]', 'image_encoder\.neck\.[02]']
 head_rank = 0.5
 tail_rank = 8
 modules_to_save = ["norms", "pos_embed", "prompt_token"]
@@ -188,7 +198,6 @@ mod tests {
                 "{}",
                 method.name
             );
-            method.train.parse::<toml::Table>().unwrap();
         }
     }
 }

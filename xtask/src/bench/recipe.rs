@@ -75,12 +75,14 @@ impl Shared<'_> {
         let mut hasher = Sha256::new();
         let size = self.preset.image_size.to_string();
         let overrides = format!("{:?}", self.overrides);
+        let rates = format!("{:?}", self.preset.rates);
         for part in [
             self.backend,
             self.base_sha256,
             self.program_sha256,
             self.preset.model,
             self.preset.train,
+            &rates,
             &size,
             &overrides,
         ] {
@@ -126,7 +128,7 @@ pub(crate) fn write(
     data.extend(source.view.keys());
 
     let mut train = parsed("preset", shared.preset.train)?;
-    train.extend(parsed("train section", method.train)?);
+    train.extend(shared.preset.keys_of(method.learns));
     let seed = i64::try_from(cell.seed).context("a seed is at most 2^63 - 1")?;
     train.insert("seed".into(), seed.into());
 
