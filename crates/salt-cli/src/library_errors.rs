@@ -36,7 +36,7 @@ impl From<SamError> for Failure {
                     hint: Some(hint_of_io(source).to_owned()),
                 };
             }
-            SamError::Config(_) => "change the numbers in [model] of the recipe",
+            SamError::Config(_) => "change [model] of the recipe",
             SamError::Format { .. } => "give a whole checkpoint file: .pth or .safetensors",
             SamError::Keys(_) => {
                 "choose the model that this checkpoint was made for (--model, or model.name of the \

@@ -20,7 +20,7 @@ fn reader(path: &Path) -> Result<ImageReader<BufReader<File>>, DataError> {
     };
     let mut reader = File::open(path)
         .and_then(|file| ImageReader::new(BufReader::new(file)).with_guessed_format())
-        .map_err(|error| unreadable(error.to_string()))?;
+        .map_err(DataError::reading(path))?;
     match reader.format() {
         Some(ImageFormat::Png | ImageFormat::Jpeg) => {}
         Some(other) => return Err(unreadable(format!("a {other:?} file"))),
@@ -66,7 +66,7 @@ pub(crate) fn check_area(path: &Path, width: u64, height: u64) -> Result<(), Dat
 /// carry none.
 ///
 /// # Errors
-/// [`DataError::Unreadable`] or [`DataError::TooLarge`].
+/// [`DataError::Io`], [`DataError::Unreadable`] or [`DataError::TooLarge`].
 pub fn read_image(path: &Path) -> Result<ImageRgb, DataError> {
     dimensions(path)?;
     let picture = reader(path)?

@@ -54,16 +54,12 @@ impl RawMask {
 
 /// Reads a mask file.
 pub(crate) fn read_raw(path: &Path) -> Result<RawMask, DataError> {
-    let unreadable = |problem: String| DataError::Unreadable {
-        path: path.to_owned(),
-        problem,
-    };
     let mut signature = Vec::with_capacity(8);
-    let open = || File::open(path).map_err(|error| unreadable(error.to_string()));
+    let open = || File::open(path).map_err(DataError::reading(path));
     open()?
         .take(8)
         .read_to_end(&mut signature)
-        .map_err(|error| unreadable(error.to_string()))?;
+        .map_err(DataError::reading(path))?;
     if signature == *b"\x89PNG\r\n\x1a\n" {
         return read_png(path, BufReader::new(open()?));
     }

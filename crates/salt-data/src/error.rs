@@ -1,6 +1,6 @@
 //! What can be wrong with a data set, and what to do about it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why data could not be read, prepared or written.
 ///
@@ -223,7 +223,7 @@ pub enum DataError {
         path: PathBuf,
     },
     /// Reading or writing failed.
-    #[error("expected to {action} {}, received: {source}; check permissions and free space", path.display())]
+    #[error("expected to {action} {}, received: {source}; check the path, permissions and free space", path.display())]
     Io {
         /// What was tried.
         action: &'static str,
@@ -235,6 +235,15 @@ pub enum DataError {
 }
 
 impl DataError {
+    /// A file that could not be opened or read.
+    pub(crate) fn reading(path: &Path) -> impl Fn(std::io::Error) -> Self {
+        move |source| Self::Io {
+            action: "read",
+            path: path.to_owned(),
+            source,
+        }
+    }
+
     /// What to do: the part of the message after the last semicolon.
     pub fn remedy(&self) -> String {
         let text = self.to_string();

@@ -120,7 +120,7 @@ impl Table {
         })
     }
 
-    /// Finds the files of a line. The id is the image's stem; [`unique_ids`] makes it unique.
+    /// Finds the files of a line. The id is the stem of the image's file; [`unique_ids`] makes it unique.
     pub(crate) fn resolve(&self, row: &Row) -> Result<Case, DataError> {
         let split = Split::from_name(&row.split).ok_or_else(|| DataError::UnknownSplit {
             path: self.path.clone(),
@@ -135,16 +135,17 @@ impl Table {
                 self.root.join(self.inside(row, mask)?),
             ),
             None => {
-                let stem = stem_of(image_field);
                 let images = self.root.join("images");
                 let masks = self.root.join("masks");
-                let exact = images.join(image_field);
-                let image = if exact.is_file() {
-                    exact
-                } else {
-                    find(&images, &[stem])
-                };
-                (image, find(&masks, &[&format!("{stem}_mask"), stem]))
+                // A dot may be a part of the name or open an extension, not always the file's own.
+                let name = image_field.to_str().unwrap_or_default();
+                let image = [images.join(image_field), find(&images, &[name])]
+                    .into_iter()
+                    .find(|path| path.is_file())
+                    .unwrap_or_else(|| find(&images, &[stem_of(image_field)]));
+                let stem = stem_of(&image);
+                let mask = find(&masks, &[&format!("{stem}_mask"), stem]);
+                (image, mask)
             }
         };
         if !image.is_file() {
@@ -160,7 +161,7 @@ impl Table {
             });
         }
         Ok(Case {
-            id: stem_of(image_field).to_owned(),
+            id: stem_of(&image).to_owned(),
             image,
             mask,
             split,

@@ -199,7 +199,11 @@ fn listed(mut table: Table, findings: &mut Vec<Finding>) -> Vec<Case> {
 fn unlisted(dir: &Path, table: &Table) -> Option<Finding> {
     let rows = table.rows.iter().flatten();
     let named: BTreeSet<&str> = rows
-        .filter_map(|row| Path::new(&row.image).file_stem()?.to_str())
+        .flat_map(|row| {
+            let path = Path::new(&row.image);
+            [path.file_stem(), path.file_name()]
+        })
+        .filter_map(|name| name?.to_str())
         .collect();
     let mut extra: Vec<PathBuf> = walkdir::WalkDir::new(dir.join("images"))
         .into_iter()

@@ -81,6 +81,23 @@ fn missing_files() {
 }
 
 #[test]
+fn dots_in_names() {
+    let folder = Folder::empty();
+    let mut table = "imgs,split\n".to_owned();
+    for (k, name) in ["eye.000", "eye.001", "eye"].into_iter().enumerate() {
+        folder.image(&format!("images/{name}.png"), 8, 6, k as u8);
+        folder.mask(&format!("masks/{name}_mask.png"), 8, 6, 255);
+        table += &format!("{name},{}\n", ["train", "val", "test"][k]);
+    }
+    folder.text("data_split.csv", &table);
+    let set = Dataset::open(folder.path()).expect("opens");
+    let ids: Vec<&str> = set.cases.iter().map(|case| case.id.as_str()).collect();
+    assert_eq!(ids, ["eye.000", "eye.001", "eye"]);
+    assert!(set.cases[1].mask.ends_with("eye.001_mask.png"));
+    assert_eq!(salt_data::verify::verify(folder.path()).findings, []);
+}
+
+#[test]
 fn a_mask_of_another_size() {
     let folder = Folder::sound();
     folder.mask("masks/c_mask.png", 6, 8, 255);

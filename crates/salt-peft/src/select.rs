@@ -162,7 +162,9 @@ fn compile_subtree(pattern: &str) -> Result<Regex, PeftError> {
 }
 
 fn build(setting: &'static str, pattern: &str, full: String) -> Result<Regex, PeftError> {
-    Regex::new(&full).map_err(|error| PeftError::InvalidPattern {
+    // Alone first: what is wrong with it, and where, is to be told of the pattern as it was written.
+    let compiled = Regex::new(pattern).and_then(|_| Regex::new(&full));
+    compiled.map_err(|error| PeftError::InvalidPattern {
         setting,
         pattern: pattern.into(),
         reason: error.to_string(),
@@ -208,6 +210,16 @@ mod tests {
         check("attn", "blocks.0.attn.qkv", false);
         check("a|b", "x.b", true);
         check(r"(?!lin2)\w+", "mlp.lin2", false);
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_of_the_pattern_itself() {
+        for (pattern, reason) in [("ab(", "position 3"), ("a)|(b", "position 1")] {
+            let error = compile("targets", pattern)
+                .expect_err("invalid")
+                .to_string();
+            assert!(error.contains(reason), "{error}");
+        }
     }
 
     #[test]

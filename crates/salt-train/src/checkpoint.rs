@@ -3,7 +3,8 @@
 //! `checkpoints/last.safetensors` holds four groups of tensors, `model/<path>` (what is being
 //! trained), `best/<path>` (the best epoch so far), `optimizer/<entry>` and nothing else, and
 //! the counters as a TOML document in the header's metadata under `state`. TOML, because its
-//! floats are written and read back exactly.
+//! floats are written and read back exactly. Beside it, under `sha256`, is the hash of all that: a run
+//! does not go on from a file in which a bit has changed.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -12,7 +13,9 @@ use burn::tensor::{DType, TensorData};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
+use crate::base_model::hex;
 use crate::epoch_table::EpochRow;
 use crate::error::TrainError;
 use crate::run_dir::write_atomic;
@@ -116,7 +119,8 @@ impl Checkpoint {
                 views.push((format!("{group}/{name}"), view));
             }
         }
-        let metadata = HashMap::from([("state".to_owned(), state)]);
+        let sha256 = digest(&state, &mut views.iter().map(|(key, view)| (&**key, view)));
+        let metadata = HashMap::from([("state".to_owned(), state), (SHA256.to_owned(), sha256)]);
         let bytes = safetensors::serialize(views, Some(metadata))
             .map_err(|e| TrainError::checkpoint(e.to_string()))?;
         write_atomic(path, &bytes)
@@ -132,17 +136,24 @@ impl Checkpoint {
             TrainError::checkpoint(format!("`{}`: {e}", path.display()))
         };
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(&e))?;
-        let state = header.metadata().as_ref().and_then(|m| m.get("state"));
-        let state = state.ok_or_else(|| damaged(&"it has no state entry"))?;
+        let entry = |key: &str| {
+            let found = header.metadata().as_ref().and_then(|m| m.get(key));
+            found.ok_or_else(|| damaged(&format!("it has no entry `{key}`")))
+        };
+        let state = entry("state")?;
+        let tensors = SafeTensors::deserialize(&bytes)
+            .map_err(|e| damaged(&e))?
+            .tensors();
+        let sha256 = digest(state, &mut tensors.iter().map(|(key, view)| (&**key, view)));
+        if sha256 != *entry(SHA256)? {
+            return Err(damaged(&"its bytes are not those that were written"));
+        }
         let progress = toml::from_str(state).map_err(|e| damaged(&e))?;
         let mut checkpoint = Self {
             progress,
             ..Self::default()
         };
-        for (key, view) in SafeTensors::deserialize(&bytes)
-            .map_err(|e| damaged(&e))?
-            .tensors()
-        {
+        for (key, view) in tensors {
             let dtype = dtype_from_file(view.dtype())
                 .ok_or_else(|| damaged(&format!("{key} has type {:?}", view.dtype())))?;
             let data =
@@ -161,6 +172,28 @@ impl Checkpoint {
         }
         Ok(checkpoint)
     }
+}
+
+/// Header entry of the hash.
+const SHA256: &str = "sha256";
+
+/// Hash of the counters and of every tensor's name, type, shape and bytes, in the order of the names.
+fn digest<'a>(
+    state: &str,
+    tensors: &mut dyn Iterator<Item = (&'a str, &'a TensorView<'a>)>,
+) -> String {
+    let sorted: BTreeMap<&str, &TensorView<'_>> = tensors.collect();
+    let mut hasher = Sha256::new();
+    let mut add = |bytes: &[u8]| {
+        hasher.update(bytes.len().to_le_bytes());
+        hasher.update(bytes);
+    };
+    add(state.as_bytes());
+    for (key, view) in sorted {
+        add(format!("{key} {:?} {:?}", view.dtype(), view.shape()).as_bytes());
+        add(view.data());
+    }
+    hex(&hasher.finalize())
 }
 
 /// The types that parameters and counters have.
@@ -248,6 +281,23 @@ mod tests {
                 matches!(Checkpoint::load(&path), Err(TrainError::Checkpoint { .. })),
                 "{end}"
             );
+        }
+    }
+
+    #[test]
+    fn a_changed_bit_is_refused() {
+        let tmp = tempfile::tempdir().unwrap();
+        let path = tmp.path().join("last.safetensors");
+        sample().save(&path).unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        // In the last tensor, and in a digit of the counters.
+        let digit = bytes.windows(9).position(|w| w == b"epoch = 1").unwrap() + 8;
+        for at in [bytes.len() - 1, digit] {
+            bytes[at] ^= 2;
+            std::fs::write(&path, &bytes).unwrap();
+            let error = Checkpoint::load(&path).unwrap_err().to_string();
+            assert!(error.contains("not those that were written"), "{error}");
+            bytes[at] ^= 2;
         }
     }
 
