@@ -162,13 +162,14 @@ fn compile_subtree(pattern: &str) -> Result<Regex, PeftError> {
 }
 
 fn build(setting: &'static str, pattern: &str, full: String) -> Result<Regex, PeftError> {
-    // Alone first: what is wrong with it, and where, is to be told of the pattern as it was written.
-    let compiled = Regex::new(pattern).and_then(|_| Regex::new(&full));
-    compiled.map_err(|error| PeftError::InvalidPattern {
+    let refuse = |error: fancy_regex::Error| PeftError::InvalidPattern {
         setting,
         pattern: pattern.into(),
         reason: error.to_string(),
-    })
+    };
+    // Alone first: what is wrong with it, and where, is to be told of the pattern as it was written.
+    Regex::new(pattern).map_err(refuse)?;
+    Regex::new(&full).map_err(refuse)
 }
 
 fn covers(regex: &Regex, path: &str) -> bool {
