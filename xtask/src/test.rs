@@ -1,5 +1,5 @@
 //! `cargo xtask test`: the whole suite on the first device, and whatever computes again on the
-//! others.
+//! others. (On a GPU without nextest's filter, so the quick rest runs there too.)
 //!
 //! Backends are features, and additive: one build holds all that were asked for, and the variable
 //! `BURN_DEVICE` chooses for each run. So Burn is compiled once, not once per backend.

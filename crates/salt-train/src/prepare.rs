@@ -78,6 +78,13 @@ pub(crate) fn prepare(
             });
         }
     }
+    if recipe.train.epochs > 0 {
+        // Training and validation cases are loaded before the first step. The test's are read at the
+        // end: one that cannot be must not be found out after hours.
+        for case in dataset.split(Split::Test) {
+            dataset.load(case)?;
+        }
+    }
     session.event(Event::Stage("loading the base model"));
     let base = base_model::load(recipe, dataset.n_classes, device)?;
     session.event(Event::Stage("attaching the adapter"));

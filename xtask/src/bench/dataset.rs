@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
+use salt_data::synth::vessels::VERSION;
 use salt_data::{Dataset, Split};
 use toml::{Table, Value};
 
@@ -109,7 +110,7 @@ fn generated(vessels: Vessels, preset: &Preset, out: &Path) -> Source {
         seed,
     } = vessels;
     // The parameters are in the name, so that other parameters make another set.
-    let folder = format!("{VESSELS}-{count}x{size_px}px-s{seed}");
+    let folder = format!("{VESSELS}-v{VERSION}-{count}x{size_px}px-s{seed}");
     Source {
         name: VESSELS.to_owned(),
         path: out.join("data").join(folder),
@@ -222,7 +223,7 @@ mod tests {
         let sources = resolve(&[VESSELS.to_owned()], PresetName::Quick.get(), out).unwrap();
         let name = sources[0].path.file_name().unwrap().to_string_lossy();
         assert!(
-            name.starts_with("vessels-") && name.contains("px-s"),
+            name.starts_with(&format!("vessels-v{VERSION}-")) && name.contains("px-s"),
             "{name}"
         );
         assert_eq!(sources[0].name, VESSELS);

@@ -80,8 +80,8 @@ impl Preset {
     }
 }
 
-/// For the small base at batches of 4: the best of those tried on the validation images of CHASE_DB1
-/// and of generated vessels of a seed that no preset draws (docs/results/README.md).
+/// For the small base: chosen on the validation images of CHASE_DB1 and of generated vessels of a seed
+/// that no preset draws. What was tried, and what was not, is in docs/results/README.md.
 const NANO_RATES: Rates = Rates {
     adapter: 1e-2,
     full: 2e-3,

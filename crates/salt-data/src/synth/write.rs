@@ -16,7 +16,7 @@ const RECORD: &str = "synth.json";
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 struct Record {
     generator: String,
-    /// Raised whenever the drawing changes.
+    /// [`vessels::VERSION`].
     version: u32,
     count: usize,
     size: usize,
@@ -50,7 +50,7 @@ pub fn write_dataset(dir: &Path, count: usize, size: usize, seed: u64) -> Result
     }
     let record = Record {
         generator: "vessels".into(),
-        version: 1,
+        version: vessels::VERSION,
         count,
         size,
         seed,
