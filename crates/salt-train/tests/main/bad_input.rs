@@ -157,24 +157,11 @@ fn directories_that_hold_no_run() {
 fn a_test_image_that_is_cut_short_is_found_before_training() {
     let tmp = tempfile::tempdir().unwrap();
     let data = tmp.path().join("vessels");
-    copy_folder(&inputs().data(), &data);
+    copy_without(&inputs().data(), &data, "no split");
     let set = salt_data::Dataset::open(&data).unwrap();
     let image = &set.split(salt_data::Split::Test)[0].image;
     let whole = std::fs::read(image).unwrap();
     std::fs::write(image, &whole[..whole.len() / 2]).unwrap();
     let path = format!("data.path={}", data.display());
     check(&[&path], &[&image.display().to_string()]);
-}
-
-fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in from.read_dir().unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_folder(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
