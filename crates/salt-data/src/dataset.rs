@@ -282,11 +282,7 @@ pub(crate) fn check_sizes(
 
 /// SHA-256 of a file in lower-case hexadecimal.
 pub(crate) fn file_sha256(path: &Path) -> Result<String, DataError> {
-    let bytes = std::fs::read(path).map_err(|source| DataError::Io {
-        action: "read",
-        path: path.to_owned(),
-        source,
-    })?;
+    let bytes = std::fs::read(path).map_err(DataError::io("read", path))?;
     Ok(hex(&Sha256::digest(bytes)))
 }
 

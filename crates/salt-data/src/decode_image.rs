@@ -20,7 +20,7 @@ fn reader(path: &Path) -> Result<ImageReader<BufReader<File>>, DataError> {
     };
     let mut reader = File::open(path)
         .and_then(|file| ImageReader::new(BufReader::new(file)).with_guessed_format())
-        .map_err(DataError::reading(path))?;
+        .map_err(DataError::io("read", path))?;
     match reader.format() {
         Some(ImageFormat::Png | ImageFormat::Jpeg) => {}
         Some(other) => return Err(unreadable(format!("a {other:?} file"))),

@@ -55,11 +55,11 @@ impl RawMask {
 /// Reads a mask file.
 pub(crate) fn read_raw(path: &Path) -> Result<RawMask, DataError> {
     let mut signature = Vec::with_capacity(8);
-    let open = || File::open(path).map_err(DataError::reading(path));
+    let open = || File::open(path).map_err(DataError::io("read", path));
     open()?
         .take(8)
         .read_to_end(&mut signature)
-        .map_err(DataError::reading(path))?;
+        .map_err(DataError::io("read", path))?;
     if signature == *b"\x89PNG\r\n\x1a\n" {
         return read_png(path, BufReader::new(open()?));
     }

@@ -235,10 +235,13 @@ pub enum DataError {
 }
 
 impl DataError {
-    /// A file that could not be opened or read.
-    pub(crate) fn reading(path: &Path) -> impl Fn(std::io::Error) -> Self {
+    /// What the system said while a file or folder was read, written or created.
+    pub(crate) fn io<'a>(
+        action: &'static str,
+        path: &'a Path,
+    ) -> impl Fn(std::io::Error) -> Self + 'a {
         move |source| Self::Io {
-            action: "read",
+            action,
             path: path.to_owned(),
             source,
         }

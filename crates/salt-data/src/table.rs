@@ -53,11 +53,7 @@ impl Table {
                 path: root.to_owned(),
             });
         };
-        let bytes = std::fs::read(&path).map_err(|source| DataError::Io {
-            action: "read",
-            path: path.clone(),
-            source,
-        })?;
+        let bytes = std::fs::read(&path).map_err(DataError::io("read", &path))?;
         // Spreadsheets put a byte order mark before the first column's name.
         let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
         let mut reader = csv::ReaderBuilder::new()

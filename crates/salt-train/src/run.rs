@@ -92,9 +92,7 @@ pub fn resume(
     if run.last_checkpoint().is_file() {
         trainer = trainer.restore(Checkpoint::load(&run.last_checkpoint())?)?;
     }
-    for folder in [run.checkpoints(), run.overlays()] {
-        std::fs::create_dir_all(&folder).map_err(|e| TrainError::io(&folder, e))?;
-    }
+    run.create_folders()?;
     log_begin("resume", &run, &prepared, machine)?;
     drive(&recipe, &prepared, trainer, &run, machine, session)
 }

@@ -59,10 +59,16 @@ impl RunDir {
         let run = Self {
             root: root.to_owned(),
         };
-        for dir in [root.to_owned(), run.checkpoints(), run.overlays()] {
+        run.create_folders()?;
+        Ok(run)
+    }
+
+    /// Makes whichever of the folders a run writes to is missing.
+    pub(crate) fn create_folders(&self) -> Result<(), TrainError> {
+        for dir in [self.root.clone(), self.checkpoints(), self.overlays()] {
             fs::create_dir_all(&dir).map_err(|e| TrainError::io(&dir, e))?;
         }
-        Ok(run)
+        Ok(())
     }
 
     /// Open the directory of an earlier run.

@@ -66,7 +66,7 @@ pub(crate) const METHODS: &[Method] = &[
     },
     Method {
         name: "paper-ssam",
-        adapter: PAPER_SSAM,
+        adapter: SSAM,
         learns: Learns::Adapter,
     },
     Method {
@@ -110,6 +110,7 @@ method = "norms"
 modules_to_save = ["pos_embed", "prompt_token"]
 "#;
 
+/// All singular values of the paper's layers: the small base and the paper's rows have the same.
 const SSAM: &str = r#"
 method = "ssam"
 targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]', 'image_encoder\.neck\.[02]']
@@ -135,12 +136,6 @@ modules_to_save = ["norms", "pos_embed", "prompt_token"]
 
 // The settings of the paper (arXiv 2503.16055, tables 1 and 2) for the ViT-B encoder: attention,
 // MLP and neck are adapted; SALT's head holds 760, 50 and 250 singular values there.
-
-const PAPER_SSAM: &str = r#"
-method = "ssam"
-targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]', 'image_encoder\.neck\.[02]']
-modules_to_save = ["norms", "pos_embed", "prompt_token"]
-"#;
 
 const PAPER_LORA_4: &str = r#"
 method = "lora"

@@ -66,12 +66,12 @@ pub fn write_dataset(dir: &Path, count: usize, size: usize, seed: u64) -> Result
     }
     for folder in ["images", "masks"] {
         let path = dir.join(folder);
-        std::fs::create_dir_all(&path).map_err(io("create", &path))?;
+        std::fs::create_dir_all(&path).map_err(DataError::io("create", &path))?;
     }
     let text = serde_json::to_string_pretty(&record).map_err(std::io::Error::other);
     let path = dir.join(RECORD);
     text.and_then(|text| std::fs::write(&path, text + "\n"))
-        .map_err(io("write", &path))?;
+        .map_err(DataError::io("write", &path))?;
     let written: Vec<Result<String, DataError>> = (0..count)
         .into_par_iter()
         .map(|index| {
@@ -89,7 +89,7 @@ pub fn write_dataset(dir: &Path, count: usize, size: usize, seed: u64) -> Result
         })
         .collect();
     let lines = written.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
-    std::fs::write(&table, format!("imgs,split\n{lines}")).map_err(io("write", &table))
+    std::fs::write(&table, format!("imgs,split\n{lines}")).map_err(DataError::io("write", &table))
 }
 
 /// Training first, then validation, then test; each has at least one.
@@ -108,21 +108,13 @@ fn holds_other_files(dir: &Path, record: &Record) -> Result<bool, DataError> {
     if !dir.exists() {
         return Ok(false);
     }
-    let mut entries = std::fs::read_dir(dir).map_err(io("read", dir))?;
+    let mut entries = std::fs::read_dir(dir).map_err(DataError::io("read", dir))?;
     if entries.next().is_none() {
         return Ok(false);
     }
     let found = std::fs::read_to_string(dir.join(RECORD)).ok();
     let found: Option<Record> = found.and_then(|text| serde_json::from_str(&text).ok());
     Ok(found.as_ref() != Some(record))
-}
-
-fn io<'a>(action: &'static str, path: &'a Path) -> impl Fn(std::io::Error) -> DataError + 'a {
-    move |source| DataError::Io {
-        action,
-        path: path.to_owned(),
-        source,
-    }
 }
 
 #[cfg(test)]
