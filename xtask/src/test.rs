@@ -56,6 +56,8 @@ pub(crate) enum TestDevice {
     Cuda,
     /// wgpu on the CPU, through Mesa's software Vulkan.
     SoftwareVulkan,
+    /// CUDA without fusion and autotuning: what goes into one build with software Vulkan.
+    UnfusedCuda,
 }
 
 /// What continuous integration runs on.
@@ -73,7 +75,7 @@ impl TestDevice {
             Self::Ndarray => "ndarray",
             Self::Wgpu | Self::SoftwareVulkan => "wgpu",
             Self::Vulkan => "vulkan",
-            Self::Cuda => "cuda",
+            Self::Cuda | Self::UnfusedCuda => "cuda",
         }
     }
 
@@ -81,6 +83,7 @@ impl TestDevice {
     fn feature(self) -> &'static str {
         match self {
             Self::SoftwareVulkan => "wgpu-unfused",
+            Self::UnfusedCuda => "cuda-unfused",
             other => other.burn_name(),
         }
     }
@@ -106,11 +109,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     } else {
         &args.devices
     };
-    suite(devices, args.filter.as_deref())
+    suite(devices, devices, args.filter.as_deref())
 }
 
-/// The suite on the first device, and the tensor crates on the others.
-pub(crate) fn suite(devices: &[TestDevice], filter: Option<&str>) -> anyhow::Result<()> {
+/// The suite on the first device, and the tensor crates on the others, with one build that holds
+/// the devices of `built`.
+pub(crate) fn suite(
+    devices: &[TestDevice],
+    built: &[TestDevice],
+    filter: Option<&str>,
+) -> anyhow::Result<()> {
     let nextest = has_cargo_subcommand("nextest");
     for (index, device) in devices.iter().enumerate() {
         // On a GPU one process runs all tests of a binary: what it has compiled serves them all.
@@ -120,7 +128,7 @@ pub(crate) fn suite(devices: &[TestDevice], filter: Option<&str>) -> anyhow::Res
             Runner::Cargo
         };
         let mut command = cargo();
-        command.args(arguments(runner, devices, *device, index == 0, filter));
+        command.args(arguments(runner, built, *device, index == 0, filter));
         environment(&mut command, *device)?;
         step(&mut command).with_context(|| format!("tests on {device:?}"))?;
     }
@@ -156,7 +164,7 @@ pub(crate) fn build_arguments(devices: &[TestDevice]) -> Vec<String> {
 
 fn arguments(
     runner: Runner,
-    devices: &[TestDevice],
+    built: &[TestDevice],
     device: TestDevice,
     first: bool,
     filter: Option<&str>,
@@ -165,7 +173,7 @@ fn arguments(
         Runner::Nextest => vec!["nextest".into(), "run".into(), "--no-fail-fast".into()],
         Runner::Cargo => vec!["test".into(), "--tests".into(), "--no-fail-fast".into()],
     };
-    words.extend(build_arguments(devices));
+    words.extend(build_arguments(built));
     if runner == Runner::Nextest && !first {
         // By filter and not by package: other packages would be another build.
         let packages = TENSOR_CRATES.map(|name| format!("package({name})"));

@@ -18,10 +18,10 @@ use crate::failure::Failure;
     feature = "ndarray",
     feature = "wgpu-unfused",
     feature = "vulkan",
-    feature = "cuda"
+    feature = "cuda-unfused"
 )))]
 mod absent;
-#[cfg(not(feature = "cuda"))]
+#[cfg(not(feature = "cuda-unfused"))]
 use absent as cuda;
 #[cfg(not(feature = "flex"))]
 use absent as flex;
@@ -31,7 +31,7 @@ use absent as ndarray;
 use absent as vulkan;
 #[cfg(not(feature = "wgpu-unfused"))]
 use absent as wgpu;
-#[cfg(feature = "cuda")]
+#[cfg(feature = "cuda-unfused")]
 mod cuda;
 #[cfg(feature = "flex")]
 mod flex;
@@ -95,7 +95,7 @@ pub(crate) const BACKENDS: [Backend; 5] = [
     Backend {
         name: "cuda",
         about: "NVIDIA GPUs",
-        compiled: cfg!(feature = "cuda"),
+        compiled: cfg!(feature = "cuda-unfused"),
         numbered: true,
         driver: true,
         open: cuda::open,
