@@ -36,7 +36,6 @@ pub fn attach<M: Module>(model: M, config: &AdapterConfig) -> Result<(M, AttachR
     } else {
         BTreeMap::new()
     };
-    drop(weights);
 
     let mut adapters = BTreeMap::new();
     let mut plans = BTreeMap::new();
@@ -49,6 +48,7 @@ pub fn attach<M: Module>(model: M, config: &AdapterConfig) -> Result<(M, AttachR
         let context = LayerContext {
             config,
             shape,
+            weight: &weights[&param.path],
             svd,
             device: &param.device,
         };
@@ -140,12 +140,9 @@ fn decompose(
 
 /// Decomposes one weight given by its values in Burn's layout.
 fn decompose_weight(shape: &WeightShape, values: &[f32]) -> Option<ThinSvd> {
-    let (rows, cols) = (shape.out(), shape.fan_in());
-    if shape.is_transposed() {
-        ThinSvd::new(rows, cols, |i, j| values[j * rows + i])
-    } else {
-        ThinSvd::new(rows, cols, |i, j| values[i * cols + j])
-    }
+    ThinSvd::new(shape.out(), shape.fan_in(), |i, j| {
+        values[shape.stored_index(i, j)]
+    })
 }
 
 fn report(

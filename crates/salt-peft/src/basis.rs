@@ -109,6 +109,38 @@ impl BasisBlock {
             (self.left.clone(), core.matmul(self.right.clone()))
         }
     }
+
+    /// Two factors whose product is `left C right` for a core `[n, n]` given by its diagonals in
+    /// the orientation of the mathematics: (offset, values), offset j - i.
+    pub(crate) fn with_banded_core(
+        &self,
+        diagonals: impl Iterator<Item = (isize, Tensor<1>)>,
+        transposed: bool,
+    ) -> (Tensor<2>, Tensor<2>) {
+        let [n, cols] = self.right.dims();
+        let products = diagonals.map(|(offset, values)| {
+            let offset = if transposed { -offset } else { offset };
+            let shift = offset.unsigned_abs();
+            // Row i of the product is the diagonal's entry there times row i + offset of `right`.
+            let from = if offset > 0 { shift } else { 0 };
+            let rows = self.right.clone().narrow(0, from, n - shift);
+            let rows = rows * values.unsqueeze_dim(1);
+            if shift == 0 {
+                return rows;
+            }
+            let zeros = Tensor::zeros([shift, cols], (&rows.device(), rows.dtype()));
+            let parts = if offset > 0 {
+                vec![rows, zeros]
+            } else {
+                vec![zeros, rows]
+            };
+            Tensor::cat(parts, 0)
+        });
+        let right = products
+            .reduce(|a, b| a + b)
+            .expect("a band has at least its main diagonal");
+        (self.left.clone(), right)
+    }
 }
 
 /// An f32 tensor that is no parameter.

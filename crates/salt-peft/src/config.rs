@@ -20,7 +20,7 @@ const COMMON: [&str; 3] = ["method", "modules_to_save", "seed"];
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdapterConfig {
-    /// The method, by its name in the registry: `salt`, `ssam`, `lora`, `norms`, `full`, `frozen`.
+    /// The method, by its name in the [registry](mod@crate::registry): `salt`, `lora`, `dora` ...
     pub method: MethodId,
     /// Regular expressions over module paths. One matches when it covers a path from a segment
     /// boundary to its end: `attn\.(qkv|proj)` matches `blocks.3.attn.qkv`.
@@ -35,24 +35,31 @@ pub struct AdapterConfig {
     /// SALT: where relu acts. Default: `head`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relu: Option<Relu>,
-    /// SALT: how X and Y start. Default: `zero`.
+    /// SALT: how X and Y start; LoRA, rsLoRA and DoRA: how A starts. Default: `zero`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init: Option<Init>,
     /// SALT: weight of the penalty on the size of the update. Default: 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lambda: Option<f64>,
-    /// LoRA: rank r of the update. Default: 4.
+    /// LoRA and its kin: rank r of the update. Default: 4.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rank: Option<usize>,
-    /// LoRA: numerator of the scaling `alpha / rank`. Default: the rank, so that the scaling is 1.
+    /// LoRA and its kin: numerator of the scaling, `alpha / rank` (rsLoRA: `alpha / sqrt(rank)`).
+    /// Default: the rank, so that LoRA's scaling is 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alpha: Option<f64>,
-    /// Exceptions to `head_rank` (SALT) or `rank` (LoRA): the first key, in alphabetical order, that
+    /// SVFT: trained off-diagonals on either side of the singular values. Default: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub band: Option<usize>,
+    /// Exceptions to `head_rank` (SALT) or `rank` (LoRA and its kin): the first key, in alphabetical order, that
     /// matches a path like a target does gives that layer its rank.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub rank_pattern: BTreeMap<String, Rank>,
-    /// What is trained whole beside the adapter: `norms`, `pos_embed`, `prompt_token`, or regular
-    /// expressions that match a path from a segment boundary, with everything below it.
+    /// Exceptions to `alpha`, chosen alike.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub alpha_pattern: BTreeMap<String, f64>,
+    /// What is trained whole beside the adapter: `norms`, `biases`, `decoder`, `pos_embed`,
+    /// `prompt_token`, or regular expressions that match a path from a segment boundary, with everything below it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub modules_to_save: Vec<String>,
     /// Seed of the factors' starting values.
@@ -73,7 +80,9 @@ impl AdapterConfig {
             lambda: None,
             rank: None,
             alpha: None,
+            band: None,
             rank_pattern: BTreeMap::new(),
+            alpha_pattern: BTreeMap::new(),
             modules_to_save: Vec::new(),
             seed: 0,
         }
@@ -94,7 +103,9 @@ impl AdapterConfig {
             ("lambda", self.lambda.is_some()),
             ("rank", self.rank.is_some()),
             ("alpha", self.alpha.is_some()),
+            ("band", self.band.is_some()),
             ("rank_pattern", !self.rank_pattern.is_empty()),
+            ("alpha_pattern", !self.alpha_pattern.is_empty()),
         ];
         for (setting, is_given) in given {
             if is_given && !method.settings().contains(&setting) {
@@ -254,15 +265,19 @@ pub enum Relu {
     Off,
 }
 
-/// How SALT's tail factors start (method.md section 1).
+/// How the factors of a product start (method.md section 1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Init {
-    /// X kaiming-uniform, Y zero: the adapted model is the base model, bit for bit.
+    /// One factor kaiming-uniform (SALT's X, LoRA's A), the other zero: the adapted model is the base
+    /// model, bit for bit.
     #[default]
     Zero,
-    /// X and Y ~ 0.01 N(0, 1), as in the authors' code: the first step does not see the base model.
+    /// SALT: X and Y ~ 0.01 N(0, 1), as in the authors' code: the first step does not see the base
+    /// model.
     Reference,
+    /// LoRA, rsLoRA, DoRA: A ~ N(0, 1) / r, B zero; HF peft's `init_lora_weights="gaussian"`.
+    Gaussian,
 }
 
 #[cfg(test)]

@@ -30,12 +30,6 @@ macro_rules! registry {
             $(#[doc = concat!("See [`", stringify!($adapter), "`].")] $method($adapter),)*
         }
 
-        $(impl From<$adapter> for Adapter {
-            fn from(adapter: $adapter) -> Self {
-                Adapter::$method(adapter)
-            }
-        })*
-
         impl Adapter {
             /// The registered method that made the factors.
             pub fn method(&self) -> MethodId {
@@ -43,8 +37,8 @@ macro_rules! registry {
             }
 
             /// See [`LayerAdapter::negated_update`].
-            pub fn negated_update(&self) -> Tensor<2> {
-                match self { $(Adapter::$method(inner) => inner.negated_update(),)* }
+            pub fn negated_update(&self, base: Tensor<2>) -> Tensor<2> {
+                match self { $(Adapter::$method(inner) => inner.negated_update(base),)* }
             }
 
             /// See [`LayerAdapter::penalty`].
@@ -77,23 +71,23 @@ macro_rules! registry {
             }
 
             fn fork(self, device: &Device) -> Self {
-                match self { $(Adapter::$method(inner) => inner.fork(device).into(),)* }
+                match self { $(Adapter::$method(inner) => Adapter::$method(inner.fork(device)),)* }
             }
 
             fn to_device(self, device: &Device) -> Self {
-                match self { $(Adapter::$method(inner) => inner.to_device(device).into(),)* }
+                match self { $(Adapter::$method(inner) => Adapter::$method(inner.to_device(device)),)* }
             }
 
             fn train(self) -> Self {
-                match self { $(Adapter::$method(inner) => Module::train(inner).into(),)* }
+                match self { $(Adapter::$method(inner) => Adapter::$method(Module::train(inner)),)* }
             }
 
             fn valid(&self) -> Self {
-                match self { $(Adapter::$method(inner) => inner.valid().into(),)* }
+                match self { $(Adapter::$method(inner) => Adapter::$method(inner.valid()),)* }
             }
 
             fn materialize(self) -> Self {
-                match self { $(Adapter::$method(inner) => inner.materialize().into(),)* }
+                match self { $(Adapter::$method(inner) => Adapter::$method(inner.materialize()),)* }
             }
 
             fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
@@ -102,7 +96,7 @@ macro_rules! registry {
             }
 
             fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
-                match self { $(Adapter::$method(inner) => inner.map(mapper).into(),)* }
+                match self { $(Adapter::$method(inner) => Adapter::$method(inner.map(mapper)),)* }
             }
         }
     };

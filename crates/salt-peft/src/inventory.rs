@@ -52,6 +52,17 @@ impl FloatParam {
         self.container.contains("Norm")
     }
 
+    /// Whether it is a bias, or the offset of a normalisation layer, which PyTorch calls so too.
+    pub(crate) fn is_bias(&self) -> bool {
+        self.name() == "bias" || (self.is_norm() && self.name() == "beta")
+    }
+
+    /// Whether it lies below a module called `decoder` or `..._decoder`.
+    pub(crate) fn is_in_decoder(&self) -> bool {
+        let mut segments = self.path.split('.');
+        segments.any(|segment| segment == "decoder" || segment.ends_with("_decoder"))
+    }
+
     /// The weight's shape in PyTorch's order, under the path of its module.
     pub(crate) fn weight_shape(&self) -> WeightShape {
         let path = self
@@ -176,7 +187,9 @@ pub(crate) fn to_f32<const D: usize>(path: &str, tensor: Tensor<D>) -> Result<Ve
         path: path.into(),
         reason,
     };
+    // Of a quantised tensor the values it stands for; any other stays as it is.
     let data = tensor
+        .dequantize()
         .try_into_data()
         .map_err(|error| unreadable(format!("{error:?}")))?;
     data.convert::<f32>()

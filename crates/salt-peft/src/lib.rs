@@ -29,6 +29,7 @@
 //! # Map of the crate
 //! [`config`] what to train, [`registry`] the visible list of methods, [`methods`] one file each,
 //! [`attach`](mod@attach) selection and attachment, [`svd`] the spectral basis, [`penalty`](mod@penalty), [`merge`](mod@merge),
+//! [`unload`](mod@unload),
 //! [`state`] the trained values, [`adapter_file`] the files on disk, [`presets`] the paper's counts.
 
 #[macro_use]
@@ -54,6 +55,7 @@ pub mod report;
 mod select;
 pub mod state;
 pub mod svd;
+pub mod unload;
 pub mod weight;
 
 pub use adapter_file::{AdapterHeader, load_adapter, read_header, save_adapter};
@@ -66,3 +68,4 @@ pub use penalty::penalty;
 pub use registry::{MethodId, methods as all_methods};
 pub use report::{AttachReport, LayerReport};
 pub use state::{load_trainable_state, spectrum_group, trainable_state};
+pub use unload::unload;

@@ -58,7 +58,9 @@ pub trait Method: Sync {
     }
 
     /// What it trains.
-    fn scope(&self) -> Scope;
+    fn scope(&self) -> Scope {
+        Scope::Targets
+    }
 
     /// Extras it trains unasked, as `modules_to_save` names them.
     fn extras(&self) -> &'static [&'static str] {
@@ -121,10 +123,19 @@ pub struct LayerContext<'a> {
     pub config: &'a AdapterConfig,
     /// The weight's path and shape.
     pub shape: &'a WeightShape,
+    /// The weight's values in Burn's layout, row-major.
+    pub weight: &'a [f32],
     /// The decomposition of the weight.
     pub svd: Option<&'a ThinSvd>,
     /// Where the factors go.
     pub device: &'a Device,
+}
+
+impl LayerContext<'_> {
+    /// Entry (row, col) of the matrix `[out, in]`.
+    pub fn entry(&self, row: usize, col: usize) -> f32 {
+        self.weight[self.shape.stored_index(row, col)]
+    }
 }
 
 /// The factors of one layer: the module behind each adapting method.
@@ -133,8 +144,8 @@ pub trait LayerAdapter: Module + Sync + 'static {
     /// update leaves the weight's bits alone.
     ///
     /// # Shapes
-    /// - output: `[in, out]` for a linear layer, `[out, in/g*kh*kw]` for a convolution
-    fn negated_update(&self) -> Tensor<2>;
+    /// - base, output: `[in, out]` for a linear layer, `[out, in/g*kh*kw]` for a convolution
+    fn negated_update(&self, base: Tensor<2>) -> Tensor<2>;
 
     /// The method's penalty on its update, if it has one and its weight is not zero. `[1]`.
     fn penalty(&self) -> Option<Tensor<1>> {

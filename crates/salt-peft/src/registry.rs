@@ -12,19 +12,34 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::error::PeftError;
 use crate::inspect;
 use crate::method::{LayerAdapter, Method};
+use crate::methods::dora::DoraAdapter;
 use crate::methods::lora::LoraAdapter;
+use crate::methods::loraxs::LoraxsAdapter;
+use crate::methods::residual::ResidualAdapter;
 use crate::methods::salt::SaltAdapter;
 use crate::methods::ssam::SsamAdapter;
-use crate::methods::{frozen, full, lora, norms, salt, ssam};
+use crate::methods::svft::SvftAdapter;
+use crate::methods::{
+    bias, decoder, dora, frozen, full, lora, loraxs, norms, olora, pissa, rslora, salt, ssam, svft,
+};
 use crate::nearest::nearest;
-use crate::weight::{WeightShape, add_update};
+use crate::unload::is_transparent;
+use crate::weight::{WeightShape, updated};
 
 registry! {
     // the method => its factors at one weight, for methods that attach any
     salt::Salt => SaltAdapter,
     ssam::Ssam => SsamAdapter,
+    svft::Svft => SvftAdapter,
     lora::Lora => LoraAdapter,
+    rslora::Rslora => LoraAdapter,
+    pissa::Pissa => ResidualAdapter,
+    olora::Olora => ResidualAdapter,
+    dora::Dora => DoraAdapter,
+    loraxs::Loraxs => LoraxsAdapter,
     norms::Norms,
+    bias::Bias,
+    decoder::Decoder,
     full::Full,
     frozen::Frozen,
 }
@@ -38,7 +53,10 @@ impl Reparameterization for Adapter {
     const NAME: &'static str = "adapter";
 
     fn apply<const D: usize>(&self, base: Tensor<D>) -> Tensor<D> {
-        add_update(base, self.negated_update())
+        if is_transparent() {
+            return base;
+        }
+        updated(base, |base| self.negated_update(base))
     }
 }
 
@@ -51,16 +69,6 @@ impl MethodId {
     pub fn get(self) -> &'static dyn Method {
         self.0
     }
-
-    /// The method whose files carry this `peft_type`.
-    ///
-    /// # Errors
-    /// [`PeftError::UnknownMethod`].
-    pub fn from_peft_type(peft_type: &str) -> Result<Self, PeftError> {
-        methods()
-            .find(|method| method.get().peft_type() == peft_type)
-            .ok_or_else(|| unknown(peft_type, methods().map(|method| method.get().peft_type())))
-    }
 }
 
 impl FromStr for MethodId {
@@ -71,6 +79,19 @@ impl FromStr for MethodId {
             .find(|method| method.get().name() == name)
             .ok_or_else(|| unknown(name, methods().map(|method| method.get().name())))
     }
+}
+
+/// Refuses a `peft_type` that no method's files carry. Several methods may share one, as in HF peft.
+///
+/// # Errors
+/// [`PeftError::UnknownMethod`].
+pub(crate) fn check_peft_type(peft_type: &str) -> Result<(), PeftError> {
+    let mut types: Vec<_> = methods().map(|method| method.get().peft_type()).collect();
+    if types.contains(&peft_type) {
+        return Ok(());
+    }
+    types.dedup();
+    Err(unknown(peft_type, types.into_iter()))
 }
 
 fn unknown(name: &str, known: impl Iterator<Item = &'static str>) -> PeftError {
@@ -122,17 +143,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_types_are_unique_and_parse_back() {
+    fn names_are_unique_and_parse_back() {
         let names: BTreeSet<&str> = methods().map(|method| method.get().name()).collect();
-        let types: BTreeSet<&str> = methods().map(|method| method.get().peft_type()).collect();
-        assert_eq!((names.len(), types.len()), (METHODS.len(), METHODS.len()));
+        assert_eq!(names.len(), METHODS.len());
         for method in methods() {
             assert_eq!(
                 method.get().name().parse::<MethodId>().expect("registered"),
                 method
             );
-            let by_type = MethodId::from_peft_type(method.get().peft_type());
-            assert_eq!(by_type.expect("registered"), method);
+            check_peft_type(method.get().peft_type()).expect("registered");
         }
     }
 

@@ -41,11 +41,13 @@ pub(crate) fn select(
         Scope::Targets => targets(config, params, &trained)?,
         Scope::Extras | Scope::Everything => BTreeMap::new(),
     };
-    for pattern in config.rank_pattern.keys() {
-        let regex = compile("rank_pattern", pattern)?;
+    let ranks = config.rank_pattern.keys().map(|key| ("rank_pattern", key));
+    let alphas = config.alpha_pattern.keys();
+    for (setting, pattern) in ranks.chain(alphas.map(|key| ("alpha_pattern", key))) {
+        let regex = compile(setting, pattern)?;
         if !targets.values().any(|shape| covers(&regex, &shape.path)) {
             let names = targets.values().map(|shape| shape.path.as_str());
-            return Err(no_match("rank_pattern", pattern, names));
+            return Err(no_match(setting, pattern, names));
         }
     }
     Ok(Selection { targets, trained })
@@ -67,6 +69,8 @@ fn extras(config: &AdapterConfig, params: &[FloatParam]) -> Result<BTreeSet<Stri
     for pattern in implied.chain(config.modules_to_save.iter().map(String::as_str)) {
         let matches: Box<dyn Fn(&FloatParam) -> bool> = match pattern {
             "norms" => Box::new(FloatParam::is_norm),
+            "biases" => Box::new(FloatParam::is_bias),
+            "decoder" => Box::new(FloatParam::is_in_decoder),
             "pos_embed" => Box::new(|param| param.name() == "pos_embed"),
             "prompt_token" => {
                 Box::new(|param| matches!(param.name(), "prompt_token" | "prompt_tokens"))

@@ -8,7 +8,7 @@
 //! magnitude is positive; among equals, the first.
 
 use faer::linalg::svd::{self, ComputeSvdVectors};
-use faer::{Mat, Par};
+use faer::{Mat, MatRef, Par};
 
 use faer::diag::Diag;
 use faer::dyn_stack::{MemBuffer, MemStack};
@@ -105,22 +105,28 @@ impl ThinSvd {
     /// the singular vectors. Equal to about 1e-9 for the same basis computed elsewhere; another sign
     /// or rotation of any vector moves them by far more than [`PROBE_TOLERANCE`].
     pub fn probe(&self) -> [f64; 4] {
-        let mut out = [0.0; 4];
-        for (side, matrix) in [&self.u, &self.v].into_iter().enumerate() {
-            for col in 0..self.s.len() {
-                let projection: f64 = matrix
-                    .col(col)
-                    .iter()
-                    .enumerate()
-                    .map(|(row, x)| if unit(side, row) < 0.5 { -x } else { *x })
-                    .sum();
-                out[2 * side] += (0.5 + unit(2, col)) * projection;
-                out[2 * side + 1] += (0.5 + unit(3, col)) * projection;
-            }
-        }
-        // Rounded so that the file stays readable; zero is never written as -0.
-        out.map(|x| (x / (self.s.len().max(1) as f64).sqrt() * 1e6).round() / 1e6 + 0.0)
+        probe_columns([self.u.as_ref(), self.v.as_ref()])
     }
+}
+
+/// [`ThinSvd::probe`] of any two matrices with as many columns as each other.
+pub(crate) fn probe_columns(sides: [MatRef<'_, f64>; 2]) -> [f64; 4] {
+    let mut out = [0.0; 4];
+    let n_columns = sides[0].ncols();
+    for (side, matrix) in sides.into_iter().enumerate() {
+        for col in 0..n_columns {
+            let projection: f64 = matrix
+                .col(col)
+                .iter()
+                .enumerate()
+                .map(|(row, x)| if unit(side, row) < 0.5 { -x } else { *x })
+                .sum();
+            out[2 * side] += (0.5 + unit(2, col)) * projection;
+            out[2 * side + 1] += (0.5 + unit(3, col)) * projection;
+        }
+    }
+    // Rounded so that the file stays readable; zero is never written as -0.
+    out.map(|x| (x / (n_columns.max(1) as f64).sqrt() * 1e6).round() / 1e6 + 0.0)
 }
 
 /// How far two probes of one basis may lie apart.

@@ -4,7 +4,7 @@
 //! `[out, in]`. A convolution is `[out, in/g, kh, kw]` in both, read as the matrix
 //! `[out, in/g*kh*kw]`.
 
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 
 /// The shape of a weight and the path of the module that owns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +39,25 @@ impl WeightShape {
         self.out().min(self.fan_in())
     }
 
+    /// The matrix as Burn stores it: `[in, out]` for a linear layer, `[out, in/g*kh*kw]` for a
+    /// convolution.
+    pub fn stored(&self) -> [usize; 2] {
+        if self.is_transposed() {
+            [self.fan_in(), self.out()]
+        } else {
+            [self.out(), self.fan_in()]
+        }
+    }
+
+    /// Where Burn keeps entry (row, col) of the matrix `[out, in]`.
+    pub fn stored_index(&self, row: usize, col: usize) -> usize {
+        if self.is_transposed() {
+            col * self.out() + row
+        } else {
+            row * self.fan_in() + col
+        }
+    }
+
     /// Whether Burn stores the matrix transposed (a linear layer).
     pub fn is_transposed(&self) -> bool {
         self.dims.len() == 2
@@ -62,22 +81,40 @@ pub(crate) fn transpose<T: Copy>(values: &[T], rows: usize, cols: usize) -> Vec<
     out
 }
 
-/// Adds an update to a weight, given the update *negated* and in the weight's own layout.
+/// The effective value of a weight: itself plus an update, which `negated` gives with its sign
+/// turned, from the weight as a matrix in its own layout.
 ///
 /// `W - (-delta)` and `W + delta` differ in one case: a zero update. `x - (+0)` is `x` for every
 /// x, while `-0 + (+0)` is `+0`; so an adapter that changes nothing leaves every bit as it was.
 /// A matrix product of zeros may be either zero; adding +0 makes it +0.
 ///
+/// A half-precision weight is widened to f32, where the factors are, and the sum rounded once; a
+/// quantised one gives its f32 values.
+///
 /// # Shapes
-/// - base: any
-/// - negated: `[rows, cols]` with as many elements as base
-pub(crate) fn add_update<const D: usize>(base: Tensor<D>, negated: Tensor<2>) -> Tensor<D> {
-    // Element-wise operations do not promote: an f32 update meets a half-precision base in its type.
-    let negated = negated
-        .add_scalar(0.0)
-        .cast(base.dtype())
-        .reshape(base.shape());
-    base.sub(negated)
+/// - base, output: any, read as the matrix `[first, rest]`
+pub(crate) fn updated<const D: usize>(
+    base: Tensor<D>,
+    negated: impl FnOnce(Tensor<2>) -> Tensor<2>,
+) -> Tensor<D> {
+    let stored = base.dtype();
+    let base = match stored {
+        DType::F16 | DType::BF16 => base.cast(DType::F32),
+        DType::QFloat(_) => base.dequantize().cast(DType::F32),
+        _ => base,
+    };
+    let dims = base.dims();
+    let rows = dims[0];
+    let matrix = base
+        .clone()
+        .reshape([rows, dims.iter().product::<usize>() / rows.max(1)]);
+    // Element-wise operations do not promote: a base in f64 meets the update in its own type.
+    let negated = negated(matrix).add_scalar(0.0).cast(base.dtype());
+    let sum = base.sub(negated.reshape(dims));
+    match stored {
+        DType::F16 | DType::BF16 => sum.cast(stored),
+        _ => sum,
+    }
 }
 
 #[cfg(test)]
@@ -92,6 +129,11 @@ mod tests {
         let linear = WeightShape::new("l", [2, 5]);
         assert_eq!((linear.out(), linear.fan_in(), linear.k()), (2, 5, 2));
         assert!(linear.is_transposed());
+        assert_eq!((conv.stored(), linear.stored()), ([8, 36], [5, 2]));
+        assert_eq!(
+            (conv.stored_index(1, 2), linear.stored_index(1, 2)),
+            (38, 5)
+        );
     }
 
     #[test]

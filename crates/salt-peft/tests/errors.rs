@@ -6,7 +6,7 @@ use burn::module::{Lora, Module};
 use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 use salt_peft::{
-    AdapterConfig, PeftError, Rank, attach, load_adapter, load_trainable_state, merge, plan,
+    AdapterConfig, Init, PeftError, Rank, attach, load_adapter, load_trainable_state, merge, plan,
     read_header, save_adapter, trainable_state,
 };
 
@@ -77,6 +77,10 @@ fn a_target_that_matches_nothing_names_the_nearest() {
         }),
         &["`fc9`", "`rank_pattern`", "`fc1`"],
     );
+    check(
+        &with(lora(), |c| c.alpha_pattern = [("fc9".into(), 2.0)].into()),
+        &["`fc9`", "`alpha_pattern`", "`fc1`"],
+    );
 }
 
 #[test]
@@ -90,6 +94,11 @@ fn a_rank_above_the_limit_names_the_layer() {
     check(
         &with(lora(), |c| c.rank = Some(7)),
         &["`rank` is 7", "`blocks.1`", "6"],
+    );
+    let svft = config::<Mlp>("svft".parse().expect("registered"));
+    check(
+        &with(svft, |c| c.band = Some(8)),
+        &["`band` is 8", "`blocks.1`", "room for 5"],
     );
     let pattern = with(lora(), |c| {
         c.rank_pattern = [("fc1".into(), Rank::Absolute(30))].into()
@@ -112,6 +121,18 @@ fn settings_out_of_range_are_refused() {
         &["`lambda` is NaN"],
     );
     check(&with(lora(), |c| c.alpha = Some(0.0)), &["`alpha` is 0"]);
+    check(
+        &with(lora(), |c| c.alpha_pattern = [("fc1".into(), -1.0)].into()),
+        &["`alpha_pattern` is -1"],
+    );
+    check(
+        &with(lora(), |c| c.init = Some(Init::Reference)),
+        &["`init` is reference", "gaussian"],
+    );
+    check(
+        &with(salt(), |c| c.init = Some(Init::Gaussian)),
+        &["`init` is gaussian", "reference"],
+    );
     check(&with(lora(), |c| c.rank = Some(0)), &["`rank` is 0"]);
     let nothing = |c: &mut AdapterConfig| {
         c.head_rank = Some(Rank::Absolute(0));

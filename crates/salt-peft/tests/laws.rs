@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{AdamWConfig, GradientsParams};
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{Device, Tensor};
 use salt_peft::method::Scope;
 use salt_peft::{
     AdapterConfig, Init, MethodId, PeftError, Rank, Relu, all_methods, attach, load_adapter,
     load_trainable_state, merge, penalty, plan, save_adapter, spectrum_group, trainable_state,
+    unload,
 };
 
 use crate::nets::{ConvNet, Mlp, Net, assert_close, bits, config, floats, parameters};
@@ -21,7 +22,7 @@ fn device() -> Device {
 }
 
 /// Every method with its settings for a net, and SALT's variants.
-fn cases<N: Net>() -> Vec<(String, AdapterConfig)> {
+pub(crate) fn cases<N: Net>() -> Vec<(String, AdapterConfig)> {
     let mut cases: Vec<(String, AdapterConfig)> = all_methods()
         .map(|method| (method.to_string(), config::<N>(method)))
         .collect();
@@ -47,6 +48,11 @@ fn cases<N: Net>() -> Vec<(String, AdapterConfig)> {
     variant("with norms", |config| {
         config.modules_to_save = vec!["norms".into()]
     });
+    for method in ["lora", "dora"] {
+        let mut gaussian = config::<N>(method.parse().expect("registered"));
+        gaussian.init = Some(Init::Gaussian);
+        cases.push((format!("{method} gaussian"), gaussian));
+    }
     cases
 }
 
@@ -71,6 +77,7 @@ law!(identity_when_attached);
 law!(only_adapter_and_extras_are_trained);
 law!(every_factor_gets_a_gradient_and_the_base_does_not_move);
 law!(merged_equals_adapted_and_leaves_nothing_attached);
+law!(unloading_restores_the_exact_base);
 law!(saved_and_loaded_equals);
 law!(another_base_is_refused);
 law!(counts_equal_counted_parameters);
@@ -78,7 +85,7 @@ law!(same_seed_same_factors);
 law!(lives_through_validation_and_moves);
 
 /// A net with the case's adapter.
-fn attached<N: Net>(config: &AdapterConfig, seed: u64) -> N {
+pub(crate) fn attached<N: Net>(config: &AdapterConfig, seed: u64) -> N {
     let (model, _) = attach(N::new(seed, &device()), config).expect("the case is sound");
     model
 }
@@ -151,6 +158,8 @@ fn may_train(config: &AdapterConfig, path: &str) -> bool {
     match config.method.get().name() {
         "full" => path != "constant",
         "norms" => is_norm,
+        "bias" => path.ends_with(".bias") || path == "norm.beta",
+        "decoder" => path.contains("decoder."),
         "frozen" => false,
         _ => path.contains(".adapter.") || (norms && is_norm),
     }
@@ -228,6 +237,23 @@ mod checks {
         let paths: BTreeSet<String> = parameters(&merged).into_keys().collect();
         assert_eq!(paths, base_paths, "{case}");
         attach(merged, config).expect("nothing is attached any more");
+    }
+
+    pub(super) fn unloading_restores_the_exact_base<N: Net>(config: &AdapterConfig, case: &str) {
+        let model: N = trained(config);
+        let (adapted, before) = (bits(model.outputs()), parameters(&model));
+        let base = parameters(&N::new(1, &device()));
+        let unloaded = parameters(&unload(model.clone()));
+        assert_eq!(unloaded.len(), base.len(), "{case}: factors are left");
+        for (path, seen) in unloaded {
+            // What was trained whole has no other value than its trained one.
+            let whole = may_train(config, &path);
+            let expected = if whole { &before[&path] } else { &base[&path] };
+            assert_eq!(seen.bits, expected.bits, "{case}: {path}");
+        }
+        // The model itself is as it was: its adapters are seen again.
+        assert_eq!(bits(model.outputs()), adapted, "{case}");
+        assert_eq!(parameters(&model), before, "{case}");
     }
 
     pub(super) fn saved_and_loaded_equals<N: Net>(config: &AdapterConfig, case: &str) {
@@ -419,80 +445,4 @@ fn the_spectrum_group_holds_scales_and_shifts() {
             );
         }
     }
-}
-
-/// A half-precision base stays in half precision, and unchanged until something is trained.
-#[test]
-#[expect(clippy::print_stderr, reason = "a skipped test says so")]
-fn a_half_precision_base_keeps_its_type() {
-    let device = Device::default();
-    if !device.supports_dtype(DType::F16) {
-        eprintln!("skipped: {device:?} has no 16-bit floats");
-        return;
-    }
-    let mut base = Mlp::new(1, &device);
-    for layer in [&mut base.fc1].into_iter().chain(&mut base.blocks) {
-        layer.weight = layer.weight.clone().map(|weight| weight.cast(DType::F16));
-    }
-    for (case, config) in cases::<Mlp>() {
-        let (model, _) = attach(base.clone(), &config).expect("sound");
-        let (weight, expected) = (model.fc1.weight.val(), base.fc1.weight.val());
-        assert_eq!(weight.dtype(), DType::F16, "{case}");
-        assert_eq!(bits(weight), bits(expected), "{case}");
-    }
-}
-
-/// Adapter files are in PyTorch's names and layouts, wherever Burn differs.
-#[test]
-fn files_speak_pytorch() {
-    let check = |method: &str, expected: &[(&str, &[usize])]| {
-        let config = config::<Mlp>(method.parse().expect("registered"));
-        let dir = tempfile::tempdir().expect("tmp");
-        let model: Mlp = attached(&config, 1);
-        save_adapter(&model, &config, dir.path()).expect("saves");
-        let bytes = std::fs::read(dir.path().join("adapter_model.safetensors")).expect("written");
-        let file = safetensors::SafeTensors::deserialize(&bytes).expect("safetensors");
-        for (name, dims) in expected {
-            let tensor = file.tensor(&format!("base_model.model.{name}"));
-            assert_eq!(tensor.expect(name).shape(), *dims, "{method}: {name}");
-        }
-        let (_, metadata) = safetensors::SafeTensors::read_metadata(&bytes).expect("a header");
-        let format = metadata
-            .metadata()
-            .as_ref()
-            .and_then(|map| map.get("format").cloned());
-        assert_eq!(format.as_deref(), Some("pt"));
-        (model, bytes)
-    };
-    check(
-        "salt",
-        &[
-            ("fc1.salt_scale", &[4]),
-            ("fc1.salt_x", &[5, 2]),
-            ("fc1.salt_y", &[2, 5]),
-        ],
-    );
-    check(
-        "lora",
-        &[
-            ("fc1.lora_A.weight", &[3, 9]),
-            ("fc1.lora_B.weight", &[14, 3]),
-        ],
-    );
-    check("norms", &[("norm.weight", &[14]), ("norm.bias", &[14])]);
-    let (model, bytes) = check("full", &[("fc1.weight", &[14, 9]), ("pos_embed", &[4, 9])]);
-    let file = safetensors::SafeTensors::deserialize(&bytes).expect("safetensors");
-    let stored = file
-        .tensor("base_model.model.fc1.weight")
-        .expect("trained")
-        .data()
-        .to_vec();
-    let transposed = bits(model.fc1.weight.val().transpose());
-    assert_eq!(
-        stored,
-        transposed
-            .iter()
-            .flat_map(|b| b.to_le_bytes())
-            .collect::<Vec<u8>>()
-    );
 }

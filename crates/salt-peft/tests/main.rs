@@ -1,7 +1,9 @@
 //! The integration tests of `salt-peft`: laws of every method, parity with PyTorch and HF peft,
 //! properties over random shapes, and errors.
 
+mod element_types;
 mod errors;
+mod files;
 mod laws;
 mod nets;
 mod parity;

@@ -24,12 +24,14 @@ pub(crate) trait Net: Module {
     fn outputs(&self) -> Tensor<2>;
 }
 
-/// Two linear layers around a norm, an embedding, and a constant that full tuning must not touch.
+/// Linear layers around a norm, one of them a decoder, an embedding, and a constant that full tuning
+/// must not touch.
 #[derive(Module, Debug)]
 pub(crate) struct Mlp {
     pub(crate) fc1: Linear,
     pub(crate) norm: LayerNorm,
     pub(crate) blocks: Vec<Linear>,
+    pub(crate) decoder: Linear,
     pub(crate) pos_embed: Param<Tensor<2>>,
     pub(crate) constant: Param<Tensor<1>>,
 }
@@ -46,6 +48,7 @@ impl Net for Mlp {
                 LinearConfig::new(14, 14).init(device),
                 LinearConfig::new(14, 6).with_bias(false).init(device),
             ],
+            decoder: LinearConfig::new(6, 6).init(device),
             pos_embed: Param::from_tensor(Tensor::zeros([4, 9], device)),
             constant: Param::from_tensor(Tensor::zeros([6], device)).set_require_grad(false),
         };
@@ -60,17 +63,19 @@ impl Net for Mlp {
         let x = pattern([4, 9], 77, device) + self.pos_embed.val();
         let hidden = self.norm.forward(self.fc1.forward(x));
         let hidden = burn::tensor::activation::gelu(self.blocks[0].forward(hidden));
-        self.blocks[1].forward(hidden) + self.constant.val().unsqueeze()
+        let outputs = self.decoder.forward(self.blocks[1].forward(hidden));
+        outputs + self.constant.val().unsqueeze()
     }
 }
 
-/// Two convolutions, one grouped, a norm and a linear head.
+/// Two convolutions, one grouped, a norm, a linear head and a decoder behind it.
 #[derive(Module, Debug)]
 pub(crate) struct ConvNet {
     pub(crate) stem: Conv2d,
     pub(crate) norm: GroupNorm,
     pub(crate) grouped: Conv2d,
     pub(crate) head: Linear,
+    pub(crate) mask_decoder: Linear,
 }
 
 impl Net for ConvNet {
@@ -89,6 +94,7 @@ impl Net for ConvNet {
                 .with_stride([2, 2])
                 .init(device),
             head: LinearConfig::new(24, 5).init(device),
+            mask_decoder: LinearConfig::new(5, 4).init(device),
         };
         net.map(&mut Fill {
             seed,
@@ -101,7 +107,8 @@ impl Net for ConvNet {
         let x = pattern([2, 3, 4, 4], 78, device);
         let hidden = self.norm.forward(self.stem.forward(x));
         let hidden = self.grouped.forward(burn::tensor::activation::relu(hidden));
-        self.head.forward(hidden.flatten(1, 3))
+        self.mask_decoder
+            .forward(self.head.forward(hidden.flatten(1, 3)))
     }
 }
 
@@ -121,6 +128,9 @@ pub(crate) fn config<N: Net>(method: MethodId) -> AdapterConfig {
     if settings.contains(&"rank") {
         config.rank = Some(3);
         config.alpha = Some(6.0);
+    }
+    if settings.contains(&"band") {
+        config.band = Some(2);
     }
     config.seed = 5;
     config

@@ -7,8 +7,12 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 use proptest::prelude::*;
+use salt_peft::method::Scope;
 use salt_peft::svd::ThinSvd;
-use salt_peft::{AdapterConfig, Rank, Relu, attach, load_trainable_state, merge, trainable_state};
+use salt_peft::{
+    AdapterConfig, MethodId, Rank, Relu, all_methods, attach, load_trainable_state, merge,
+    trainable_state,
+};
 
 use crate::nets::{bits, floats, relative_error};
 
@@ -180,6 +184,87 @@ fn rebuild(weight: &Weight, svd: &ThinSvd, core: &[f64]) -> Vec<f64> {
     out
 }
 
+/// Methods that attach factors.
+fn adapting() -> Vec<MethodId> {
+    let adapting = all_methods().filter(|method| method.get().scope() == Scope::Targets);
+    adapting.collect()
+}
+
+/// Where the factors begin, in f64.
+fn start<M: Module>(model: M, config: &AdapterConfig) -> BTreeMap<String, Vec<f64>> {
+    let (model, _) = attach(model, config).expect("sound");
+    let state = trainable_state(&model).expect("readable").into_iter();
+    let factors = state.filter_map(|(path, data)| {
+        let (_, field) = path.split_once(".adapter.")?;
+        Some((field.to_string(), data.iter::<f64>().collect()))
+    });
+    factors.collect()
+}
+
+/// The row-major product of `[rows, n]` and `[n, cols]`.
+fn product(left: &[f64], right: &[f64], rows: usize, n: usize) -> Vec<f64> {
+    let cols = right.len() / n;
+    let entry = |i: usize, j: usize| (0..n).map(|d| left[i * n + d] * right[d * cols + j]).sum();
+    let places = (0..rows).flat_map(|i| (0..cols).map(move |j| (i, j)));
+    places.map(|(i, j)| entry(i, j)).collect()
+}
+
+/// `W - scaling B A`.
+fn residual(weight: &Weight, scaling: f64, factors: &BTreeMap<String, Vec<f64>>) -> Vec<f64> {
+    let rank = factors["a"].len() / weight.cols;
+    let part = product(&factors["b"], &factors["a"], weight.rows, rank).into_iter();
+    part.enumerate()
+        .map(|(at, part)| {
+            f64::from(weight.entry(at / weight.cols, at % weight.cols)) - scaling * part
+        })
+        .collect()
+}
+
+/// A method of LoRA's kin with alpha 3, in f64, from its formula.
+fn dense_kin(
+    method: &str,
+    weight: &Weight,
+    factors: &BTreeMap<String, Vec<f64>>,
+    start: &BTreeMap<String, Vec<f64>>,
+) -> Vec<f64> {
+    let rank = weight.k().min(2);
+    let scaling = match method {
+        "rslora" => 3.0 / (rank as f64).sqrt(),
+        _ => 3.0 / rank as f64,
+    };
+    if method == "loraxs" {
+        let svd = ThinSvd::new(weight.rows, weight.cols, |i, j| weight.entry(i, j));
+        let (svd, k) = (svd.expect("converges"), weight.k());
+        let mut core = vec![0.0; k * k];
+        for i in 0..k {
+            let s = f64::from(svd.values()[i]);
+            core[i * (k + 1)] = s;
+            for j in 0..rank.min(if i < rank { rank } else { 0 }) {
+                core[i * k + j] += scaling * s * factors["r"][i * rank + j];
+            }
+        }
+        return rebuild(weight, &svd, &core);
+    }
+    let mut moved = residual(weight, -scaling, factors);
+    match method {
+        "pissa" | "olora" => {
+            let begun = product(&start["b"], &start["a"], weight.rows, rank).into_iter();
+            moved
+                .iter_mut()
+                .zip(begun)
+                .for_each(|(x, b)| *x -= scaling * b);
+        }
+        "dora" => {
+            for (row, magnitude) in moved.chunks_mut(weight.cols).zip(&factors["magnitude"]) {
+                let norm = row.iter().map(|x| x * x).sum::<f64>().sqrt();
+                row.iter_mut().for_each(|x| *x *= magnitude / norm);
+            }
+        }
+        _ => {}
+    }
+    moved
+}
+
 fn assert_near(got: &[f32], expected: &[f64], what: &str) {
     let scale = expected.iter().fold(1.0_f64, |max, x| max.max(x.abs()));
     for (got, expected) in got.iter().zip(expected) {
@@ -227,18 +312,18 @@ proptest! {
     #[test]
     fn attaching_changes_no_bit(
         weight in weight(),
-        method in prop_oneof![Just("salt"), Just("ssam"), Just("lora")],
+        method in proptest::sample::select(adapting()),
         share in 0.01_f64..1.0,
     ) {
         let device = Device::default();
-        let mut config = config(method);
-        match method {
-            "salt" => {
-                config.head_rank = Some(Rank::Ratio(share));
-                config.tail_rank = Some(weight.k().min(3));
-            }
-            "lora" => config.rank = Some(weight.k().min(2)),
-            _ => {}
+        let mut config = config(method.get().name());
+        let settings = method.get().settings();
+        if settings.contains(&"head_rank") {
+            config.head_rank = Some(Rank::Ratio(share));
+            config.tail_rank = Some(weight.k().min(3));
+        }
+        if settings.contains(&"rank") {
+            config.rank = Some(weight.k().min(2));
         }
         let (layer, kernel) = (linear(&weight, &device), conv(&weight, &device));
         let (linear, _) = attach(layer.clone(), &config).expect("sound");
@@ -269,6 +354,86 @@ proptest! {
         let (kernel, factors) = moved(conv(&weight, &device), &config, seed);
         let expected = dense_salt(&weight, &svd, relu, head, tail, &factors);
         assert_near(&floats(kernel[0].weight.val()), &expected, "conv");
+    }
+
+    #[test]
+    fn the_kin_of_lora_are_what_their_formulas_say(
+        weight in weight(),
+        method in prop_oneof![
+            Just("lora"), Just("rslora"), Just("dora"), Just("pissa"), Just("olora"), Just("loraxs"),
+        ],
+        seed in 0_usize..1000,
+    ) {
+        let device = Device::default();
+        let mut config = config(method);
+        config.rank = Some(weight.k().min(2));
+        config.alpha = Some(3.0);
+        let (layer, factors) = moved(linear(&weight, &device), &config, seed);
+        let start = start(linear(&weight, &device), &config);
+        let expected = dense_kin(method, &weight, &factors, &start);
+        assert_near(&transposed(layer[0].weight.val()), &expected, method);
+        let (kernel, factors) = moved(conv(&weight, &device), &config, seed);
+        let expected = dense_kin(method, &weight, &factors, &start);
+        assert_near(&floats(kernel[0].weight.val()), &expected, method);
+    }
+
+    #[test]
+    fn svft_adds_a_band(weight in weight(), band in 0_usize..4, seed in 0_usize..1000) {
+        let device = Device::default();
+        let (k, band) = (weight.k(), band.min(weight.k() - 1));
+        let mut config = config("svft");
+        config.band = Some(band);
+        let svd = ThinSvd::new(weight.rows, weight.cols, |i, j| weight.entry(i, j)).expect("converges");
+        let expected = |m: &[f64]| {
+            // Diagonal by diagonal, from the lowest to the highest.
+            let (mut core, mut values) = (vec![0.0; k * k], m.iter());
+            for offset in -(band as isize)..=band as isize {
+                for i in 0..k as isize {
+                    if (0..k as isize).contains(&(i + offset)) {
+                        let value = values.next().expect("an entry of every diagonal");
+                        core[(i * k as isize + i + offset) as usize] = *value;
+                    }
+                }
+            }
+            assert!(values.next().is_none(), "an entry is left");
+            (0..k).for_each(|i| core[i * (k + 1)] += f64::from(svd.values()[i]));
+            rebuild(&weight, &svd, &core)
+        };
+        let (layer, factors) = moved(linear(&weight, &device), &config, seed);
+        assert_near(&transposed(layer[0].weight.val()), &expected(&factors["m"]), "linear");
+        let (kernel, factors) = moved(conv(&weight, &device), &config, seed);
+        assert_near(&floats(kernel[0].weight.val()), &expected(&factors["m"]), "conv");
+    }
+
+    #[test]
+    fn the_start_of_pissa_and_olora_is_part_of_the_weight(weight in weight(), rank in 1_usize..5) {
+        let device = Device::default();
+        let Weight { rows, cols, .. } = weight;
+        let rank = rank.min(weight.k());
+        let svd = ThinSvd::new(rows, cols, |i, j| weight.entry(i, j)).expect("converges");
+        let mut config = config("pissa");
+        config.rank = Some(rank);
+        config.alpha = Some(3.0);
+        let scaling = 3.0 / rank as f64;
+        // PiSSA: what is left of the weight has the tail of its spectrum.
+        let left = residual(&weight, scaling, &start(linear(&weight, &device), &config));
+        let tail: f64 = svd.values()[rank..].iter().map(|s| f64::from(*s).powi(2)).sum();
+        let energy: f64 = left.iter().map(|x| x * x).sum();
+        prop_assert!((energy - tail).abs() <= 1e-4 * (1.0 + tail), "{energy} against {tail}");
+        // OLoRA: the first columns are gone, up to the scaling, and B is orthonormal.
+        config.method = "olora".parse().expect("registered");
+        let begun = start(linear(&weight, &device), &config);
+        let left = residual(&weight, 1.0, &begun);
+        for row in 0..rows {
+            for col in 0..rank {
+                prop_assert!(left[row * cols + col].abs() < 1e-5, "{left:?}");
+            }
+        }
+        for (one, other) in (0..rank).flat_map(|a| (0..rank).map(move |b| (a, b))) {
+            let b = &begun["b"];
+            let dot: f64 = (0..rows).map(|i| b[i * rank + one] * b[i * rank + other]).sum();
+            prop_assert!((dot - f64::from(u8::from(one == other))).abs() < 1e-5, "{dot}");
+        }
     }
 
     #[test]

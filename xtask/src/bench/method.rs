@@ -40,13 +40,53 @@ pub(crate) const METHODS: &[Method] = &[
         learns: Learns::Adapter,
     },
     Method {
+        name: "bias",
+        adapter: BIAS,
+        learns: Learns::Adapter,
+    },
+    Method {
+        name: "decoder",
+        adapter: DECODER,
+        learns: Learns::Adapter,
+    },
+    Method {
         name: "ssam",
         adapter: SSAM,
         learns: Learns::Adapter,
     },
     Method {
+        name: "svft",
+        adapter: SVFT,
+        learns: Learns::Adapter,
+    },
+    Method {
+        name: "loraxs",
+        adapter: LORAXS,
+        learns: Learns::Adapter,
+    },
+    Method {
         name: "lora",
         adapter: LORA,
+        learns: Learns::Adapter,
+    },
+    Method {
+        name: "rslora",
+        adapter: RSLORA,
+        learns: Learns::Adapter,
+    },
+    Method {
+        name: "pissa",
+        adapter: PISSA,
+        learns: Learns::Adapter,
+    },
+    Method {
+        name: "olora",
+        adapter: OLORA,
+        learns: Learns::Adapter,
+    },
+    Method {
+        name: "dora",
+        adapter: DORA,
         learns: Learns::Adapter,
     },
     Method {
@@ -110,6 +150,16 @@ method = "norms"
 modules_to_save = ["pos_embed", "prompt_token"]
 "#;
 
+const BIAS: &str = r#"
+method = "bias"
+modules_to_save = ["prompt_token"]
+"#;
+
+const DECODER: &str = r#"
+method = "decoder"
+modules_to_save = ["prompt_token"]
+"#;
+
 /// All singular values of the paper's layers: the small base and the paper's rows have the same.
 const SSAM: &str = r#"
 method = "ssam"
@@ -119,6 +169,52 @@ modules_to_save = ["norms", "pos_embed", "prompt_token"]
 
 const LORA: &str = r#"
 method = "lora"
+targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]', 'image_encoder\.neck\.[02]']
+rank = 8
+alpha = 8
+modules_to_save = ["norms", "pos_embed", "prompt_token"]
+"#;
+
+const SVFT: &str = r#"
+method = "svft"
+targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]', 'image_encoder\.neck\.[02]']
+band = 4
+modules_to_save = ["norms", "pos_embed", "prompt_token"]
+"#;
+
+const LORAXS: &str = r#"
+method = "loraxs"
+targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]', 'image_encoder\.neck\.[02]']
+rank = 64
+modules_to_save = ["norms", "pos_embed", "prompt_token"]
+"#;
+
+const RSLORA: &str = r#"
+method = "rslora"
+targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]', 'image_encoder\.neck\.[02]']
+rank = 8
+alpha = 8
+modules_to_save = ["norms", "pos_embed", "prompt_token"]
+"#;
+
+const PISSA: &str = r#"
+method = "pissa"
+targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]', 'image_encoder\.neck\.[02]']
+rank = 8
+alpha = 8
+modules_to_save = ["norms", "pos_embed", "prompt_token"]
+"#;
+
+const OLORA: &str = r#"
+method = "olora"
+targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]', 'image_encoder\.neck\.[02]']
+rank = 8
+alpha = 8
+modules_to_save = ["norms", "pos_embed", "prompt_token"]
+"#;
+
+const DORA: &str = r#"
+method = "dora"
 targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]', 'image_encoder\.neck\.[02]']
 rank = 8
 alpha = 8

@@ -13,7 +13,7 @@ use crate::error::PeftError;
 use crate::fingerprint::base_sha256;
 use crate::inventory::FloatParam;
 use crate::method::Scope;
-use crate::registry::{Adapter, MethodId};
+use crate::registry::{Adapter, check_peft_type};
 use crate::select::select;
 use crate::weight::WeightShape;
 
@@ -56,7 +56,7 @@ pub fn read_header(dir: &Path) -> Result<AdapterHeader, PeftError> {
     let value: Value = serde_json::from_str(&text).map_err(bad)?;
     // An unknown method gets its own message, before the rest is read.
     if let Some(peft_type) = value.get("peft_type").and_then(Value::as_str) {
-        MethodId::from_peft_type(peft_type)?;
+        check_peft_type(peft_type)?;
     }
     let header: AdapterHeader = serde_json::from_value(value).map_err(bad)?;
     let expected = header.config.method.get().peft_type();

@@ -3,47 +3,18 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
-use crate::basis::constant;
-use crate::config::{AdapterConfig, Rank};
+use super::low_rank::{self, Scaling};
+use crate::config::AdapterConfig;
 use crate::error::PeftError;
-use crate::method::{LayerAdapter, LayerContext, LayerPlan, Method, Scope, Spectrum};
-use crate::random;
+use crate::method::{LayerAdapter, LayerContext, LayerPlan, Method};
 use crate::registry::Adapter;
-use crate::select::first_match;
 use crate::weight::WeightShape;
-
-/// Rank by default, the smaller of the SALT paper's two settings.
-pub(crate) const DEFAULT_RANK: usize = 4;
 
 /// The method.
 #[derive(Debug)]
 pub struct Lora;
-
-impl Lora {
-    fn rank(config: &AdapterConfig, shape: &WeightShape) -> Result<usize, PeftError> {
-        let (setting, rank) = match first_match("rank_pattern", &config.rank_pattern, &shape.path)?
-        {
-            Some(rank) => ("rank_pattern", rank.resolve(shape.k(), None)),
-            None => ("rank", Some(config.rank.unwrap_or(DEFAULT_RANK))),
-        };
-        match rank {
-            Some(0) | None => Err(PeftError::InvalidSetting {
-                setting,
-                value: rank.map_or("an energy share".into(), |rank| rank.to_string()),
-                expected: "a rank of at least 1, absolute or as a fraction",
-            }),
-            Some(rank) if rank > shape.k() => Err(PeftError::RankAboveLimit {
-                setting,
-                path: shape.path.clone(),
-                rank,
-                limit: shape.k(),
-            }),
-            Some(rank) => Ok(rank),
-        }
-    }
-}
 
 impl Method for Lora {
     fn name(&self) -> &'static str {
@@ -59,44 +30,11 @@ impl Method for Lora {
     }
 
     fn settings(&self) -> &'static [&'static str] {
-        &["targets", "rank", "alpha", "rank_pattern"]
-    }
-
-    fn scope(&self) -> Scope {
-        Scope::Targets
+        low_rank::SETTINGS_WITH_INIT
     }
 
     fn check(&self, config: &AdapterConfig) -> Result<(), PeftError> {
-        if let Some(rank @ Rank::Energy(_)) = config
-            .rank_pattern
-            .values()
-            .find(|rank| matches!(rank, Rank::Energy(_)))
-        {
-            return Err(PeftError::InvalidSetting {
-                setting: "rank_pattern",
-                value: rank.to_string(),
-                expected: "an integer or a fraction; LoRA looks at no spectrum",
-            });
-        }
-        if config.rank == Some(0) {
-            return Err(PeftError::InvalidSetting {
-                setting: "rank",
-                value: "0".into(),
-                expected: "a rank of at least 1",
-            });
-        }
-        match config.alpha {
-            Some(alpha) if !alpha.is_finite() || alpha <= 0.0 => Err(PeftError::InvalidSetting {
-                setting: "alpha",
-                value: alpha.to_string(),
-                expected: "a number above 0",
-            }),
-            _ => Ok(()),
-        }
-    }
-
-    fn spectrum(&self, _config: &AdapterConfig) -> Spectrum {
-        Spectrum::Unused
+        low_rank::check(config)
     }
 
     fn plan(
@@ -105,67 +43,22 @@ impl Method for Lora {
         shape: &WeightShape,
         _values: Option<&[f32]>,
     ) -> Result<LayerPlan, PeftError> {
-        let rank = Self::rank(config, shape)?;
-        Ok(LayerPlan {
-            rank: rank.to_string(),
-            trainable: rank * (shape.out() + shape.fan_in()),
-        })
+        low_rank::plan(config, shape)
     }
 
     fn file_fields(&self, config: &AdapterConfig, layers: &[WeightShape]) -> Vec<(String, Value)> {
-        let rank = config.rank.unwrap_or(DEFAULT_RANK);
-        // Exceptions by full path; without an explicit alpha each layer's is its rank.
-        let (mut ranks, mut alphas) = (Map::new(), Map::new());
-        for shape in layers {
-            if let Ok(own) = Self::rank(config, shape)
-                && own != rank
-            {
-                ranks.insert(shape.path.clone(), json!(own));
-                alphas.insert(
-                    shape.path.clone(),
-                    json!(config.alpha.unwrap_or(own as f64)),
-                );
-            }
-        }
-        let fields = [
-            ("r", json!(rank)),
-            ("lora_alpha", json!(config.alpha.unwrap_or(rank as f64))),
-            ("lora_dropout", json!(0.0)),
-            ("bias", json!("none")),
-            ("fan_in_fan_out", json!(false)),
-            ("use_rslora", json!(false)),
-            ("use_dora", json!(false)),
-            ("init_lora_weights", json!(true)),
-            ("rank_pattern", Value::Object(ranks)),
-            ("alpha_pattern", Value::Object(alphas)),
-        ];
-        fields.map(|(key, value)| (key.to_string(), value)).to_vec()
+        low_rank::file_fields(config, layers, false, false)
     }
 
     fn build(&self, layer: LayerContext<'_>) -> Result<Option<Adapter>, PeftError> {
-        let LayerContext {
-            config,
-            shape,
-            device,
-            ..
-        } = layer;
-        let rank = Self::rank(config, shape)?;
-        let (out, fan_in) = (shape.out(), shape.fan_in());
-        let mut stream = random::stream(config.seed, &shape.path, "a");
-        let a = random::kaiming_uniform(&mut stream, rank * fan_in, fan_in);
-        Ok(Some(Adapter::from(LoraAdapter {
-            a: Param::from_tensor(constant(a, [rank, fan_in], device)),
-            b: Param::from_tensor(constant(vec![0.0; out * rank], [out, rank], device)),
-            scaling: config.alpha.map_or(1.0, |alpha| alpha / rank as f64),
-            transposed: shape.is_transposed(),
-        })))
+        LoraAdapter::new(&layer, Scaling::Rank).map(|adapter| Some(Adapter::Lora(adapter)))
     }
 }
 
-/// LoRA's factors at one layer: `W' = W + scaling B A`, `scaling = alpha / r`.
+/// LoRA's factors at one layer: `W' = W + scaling B A`.
 #[derive(Module, Debug)]
 pub struct LoraAdapter {
-    /// Down-projection `[r, in]`, starts kaiming-uniform.
+    /// Down-projection `[r, in]`.
     pub a: Param<Tensor<2>>,
     /// Up-projection `[out, r]`, starts at 0.
     pub b: Param<Tensor<2>>,
@@ -173,26 +66,33 @@ pub struct LoraAdapter {
     transposed: bool,
 }
 
+impl LoraAdapter {
+    /// Fresh factors.
+    ///
+    /// # Errors
+    /// [`PeftError::RankAboveLimit`], [`PeftError::InvalidSetting`].
+    pub(super) fn new(layer: &LayerContext<'_>, scaling: Scaling) -> Result<Self, PeftError> {
+        let rank = low_rank::rank(layer.config, layer.shape)?;
+        let (a, b) = low_rank::start(layer, rank);
+        Ok(Self {
+            a,
+            b,
+            scaling: low_rank::scaling(layer.config, layer.shape, rank, scaling)?,
+            transposed: layer.shape.is_transposed(),
+        })
+    }
+}
+
 impl LayerAdapter for LoraAdapter {
-    fn negated_update(&self) -> Tensor<2> {
-        let (a, b) = (self.a.val(), self.b.val() * -self.scaling);
-        if self.transposed {
-            a.transpose().matmul(b.transpose())
-        } else {
-            b.matmul(a)
-        }
+    fn negated_update(&self, _base: Tensor<2>) -> Tensor<2> {
+        low_rank::product(self.a.val(), self.b.val(), -self.scaling, self.transposed)
     }
 
     fn file_key(field: &str) -> String {
-        format!("lora_{}.weight", field.to_uppercase())
+        low_rank::file_key(field)
     }
 
-    /// HF peft writes the factors of a convolution as convolutions: `[r, in, kh, kw]`, `[out, r, 1, 1]`.
     fn file_shape(field: &str, weight: &WeightShape, dims: &[usize]) -> Vec<usize> {
-        match (field, weight.dims.as_slice()) {
-            ("a", [_, rest @ ..]) if rest.len() > 1 => [&dims[..1], rest].concat(),
-            ("b", [_, rest @ ..]) if rest.len() > 1 => [dims, &[1, 1]].concat(),
-            _ => dims.to_vec(),
-        }
+        low_rank::file_shape(field, weight, dims)
     }
 }

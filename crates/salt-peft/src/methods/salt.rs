@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor};
 use crate::basis::{BasisBlock, constant, sum_of_products};
 use crate::config::{AdapterConfig, Init, Rank, Relu};
 use crate::error::PeftError;
-use crate::method::{LayerAdapter, LayerContext, LayerPlan, Method, Scope, Spectrum};
+use crate::method::{LayerAdapter, LayerContext, LayerPlan, Method, Spectrum};
 use crate::random;
 use crate::registry::Adapter;
 use crate::select::first_match;
@@ -94,10 +94,6 @@ impl Method for Salt {
         ]
     }
 
-    fn scope(&self) -> Scope {
-        Scope::Targets
-    }
-
     fn check(&self, config: &AdapterConfig) -> Result<(), PeftError> {
         let lambda = config.lambda.unwrap_or(0.0);
         if !lambda.is_finite() || lambda < 0.0 {
@@ -105,6 +101,13 @@ impl Method for Salt {
                 setting: "lambda",
                 value: lambda.to_string(),
                 expected: "a number of at least 0",
+            });
+        }
+        if config.init == Some(Init::Gaussian) {
+            return Err(PeftError::InvalidSetting {
+                setting: "init",
+                value: "gaussian".into(),
+                expected: "`zero` or `reference`",
             });
         }
         Ok(())
@@ -149,6 +152,7 @@ impl Method for Salt {
             shape,
             svd,
             device,
+            ..
         } = layer;
         let Some(svd) = svd else { return Ok(None) };
         let (head, tail) = Self::ranks(config, shape, Some(&svd.values()))?;
@@ -163,7 +167,7 @@ impl Method for Salt {
         let matrix = |values: Vec<f32>, dims: [usize; 2]| {
             has_tail.then(|| Param::from_tensor(constant(values, dims, device)))
         };
-        Ok(Some(Adapter::from(SaltAdapter {
+        Ok(Some(Adapter::Salt(SaltAdapter {
             scale: (head > 0).then(|| vector(1.0, head, device)),
             shift: (head > 0).then(|| vector(0.0, head, device)),
             x: matrix(x, [k - head, tail]),
@@ -200,7 +204,7 @@ fn tail_factors(
 ) -> (Vec<f32>, Vec<f32>) {
     let mut x_stream = random::stream(config.seed, &shape.path, "x");
     match config.init.unwrap_or_default() {
-        Init::Zero => (
+        Init::Zero | Init::Gaussian => (
             random::kaiming_uniform(&mut x_stream, n * d, d),
             vec![0.0; n * d],
         ),
@@ -285,7 +289,7 @@ impl SaltAdapter {
 }
 
 impl LayerAdapter for SaltAdapter {
-    fn negated_update(&self) -> Tensor<2> {
+    fn negated_update(&self, _base: Tensor<2>) -> Tensor<2> {
         let pairs: Vec<_> = self
             .negated_head()
             .into_iter()

@@ -8,7 +8,7 @@ use super::salt::vector;
 use crate::basis::BasisBlock;
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
-use crate::method::{LayerAdapter, LayerContext, LayerPlan, Method, Scope, Spectrum};
+use crate::method::{LayerAdapter, LayerContext, LayerPlan, Method, Spectrum};
 use crate::registry::Adapter;
 use crate::weight::WeightShape;
 
@@ -31,10 +31,6 @@ impl Method for Ssam {
 
     fn settings(&self) -> &'static [&'static str] {
         &["targets"]
-    }
-
-    fn scope(&self) -> Scope {
-        Scope::Targets
     }
 
     fn spectrum(&self, _config: &AdapterConfig) -> Spectrum {
@@ -60,7 +56,7 @@ impl Method for Ssam {
         let Some(svd) = svd else { return Ok(None) };
         let basis = BasisBlock::new(svd, shape, 0, svd.k(), device);
         Ok(basis.map(|basis| {
-            Adapter::from(SsamAdapter {
+            Adapter::Ssam(SsamAdapter {
                 scale: vector(1.0, svd.k(), device),
                 shift: vector(0.0, svd.k(), device),
                 basis,
@@ -86,7 +82,7 @@ pub struct SsamAdapter {
 }
 
 impl LayerAdapter for SsamAdapter {
-    fn negated_update(&self) -> Tensor<2> {
+    fn negated_update(&self, _base: Tensor<2>) -> Tensor<2> {
         let s = self.basis.s();
         let gain = s.clone() - relu(self.scale.val() * s + self.shift.val());
         let (left, right) = self.basis.with_gain(gain);

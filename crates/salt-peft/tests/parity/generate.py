@@ -1,13 +1,14 @@
 """Writes the fixtures of this folder: what PyTorch and HF peft compute for a small model.
 
 SALT and S-SAM are written here as method.md section 1 states them, in the dense form of the
-reference code (the whole matrix U S' Vt rebuilt each time); LoRA is HF peft's own. Everything runs in
-float64 and is stored in float32.
+reference code (the whole matrix U S' Vt rebuilt each time); LoRA and its kin are HF peft's own.
+Everything runs in float64 (PiSSA and OLoRA in float32) and is stored in float32.
 
     pip install torch==2.6.0 peft==0.21.2 safetensors
     python generate.py
 """
 
+import copy
 import os
 import tempfile
 
@@ -92,6 +93,35 @@ def run(out, case, net, x, target, factors, effective, extra=0.0):
             out[f"{case}.grad.{name}.{field}"] = value.grad
 
 
+def hf_case(out, case, net, x, target, **settings):
+    """LoRA or one of its kin by HF peft: its file, forward, gradients and merged weights."""
+    settings = {"target_modules": LAYERS, "lora_dropout": 0.0, **settings}
+    adapted = get_peft_model(copy.deepcopy(net), LoraConfig(r=3, lora_alpha=6, **settings))
+    with torch.no_grad():
+        for name, parameter in adapted.named_parameters():
+            if "lora_magnitude" in name:
+                parameter.mul_((1 + 0.3 * torch.rand(parameter.shape)).float())
+            elif "lora_" in name:
+                parameter.copy_((0.5 * torch.randn(parameter.shape)).float())
+    output = adapted(x)
+    (output * target).sum().backward()
+    out[f"{case}.output"] = output
+    for name, parameter in adapted.named_parameters():
+        if "lora_" in name:
+            name = name.removeprefix("base_model.model.").replace(".default", "")
+            layer, field = name.removesuffix(".weight").split(".lora_")
+            field = field.removesuffix("_vector").lower()
+            out[f"{case}.grad.{layer}.{field}"] = parameter.grad
+    with tempfile.TemporaryDirectory() as folder:
+        adapted.save_pretrained(folder)
+        tensors = load_file(os.path.join(folder, "adapter_model.safetensors"))
+        tensors = {name: tensor.float().contiguous() for name, tensor in tensors.items()}
+        save_file(tensors, os.path.join(HERE, f"hf_{case}.safetensors"), metadata={"format": "pt"})
+    merged = adapted.merge_and_unload()
+    for name in LAYERS:
+        out[f"{case}.merged.{name}"] = getattr(merged, name).weight
+
+
 def main():
     torch.manual_seed(0)
     torch.set_default_dtype(torch.float64)
@@ -134,28 +164,16 @@ def main():
         factors[name] = {"scale": leaf(k, around=0.8, spread=0.6), "shift": leaf(k, spread=0.3)}
     run(out, "ssam", net, x, target, factors, ssam_weight)
 
-    config = LoraConfig(r=3, lora_alpha=6, target_modules=LAYERS, lora_dropout=0.0)
-    adapted = get_peft_model(net, config)
-    with torch.no_grad():
-        for name, parameter in adapted.named_parameters():
-            if "lora_" in name:
-                parameter.copy_((0.5 * torch.randn(parameter.shape)).float())
-    output = adapted(x)
-    (output * target).sum().backward()
-    out["lora.output"] = output
-    for name, parameter in adapted.named_parameters():
-        if "lora_" in name:
-            name = name.removeprefix("base_model.model.").replace(".default", "")
-            layer, field = name.removesuffix(".weight").split(".lora_")
-            out[f"lora.grad.{layer}.{field.lower()}"] = parameter.grad
-    with tempfile.TemporaryDirectory() as folder:
-        adapted.save_pretrained(folder)
-        tensors = load_file(os.path.join(folder, "adapter_model.safetensors"))
-        tensors = {name: tensor.float().contiguous() for name, tensor in tensors.items()}
-        save_file(tensors, os.path.join(HERE, "hf_lora.safetensors"), metadata={"format": "pt"})
-    merged = adapted.merge_and_unload()
-    for name in LAYERS:
-        out[f"lora.merged.{name}"] = getattr(merged, name).weight
+    hf_case(out, "lora", net, x, target)
+    hf_case(out, "rslora", net, x, target, use_rslora=True)
+    hf_case(out, "dora", net, x, target, use_dora=True)
+    # HF peft decomposes linear layers only, and in float32 only.
+    for case in ["pissa", "olora"]:
+        layers = {"target_modules": ["fc1", "fc2"], "init_lora_weights": case}
+        torch.set_default_dtype(torch.float32)
+        hf_case(out, case, net.float(), x.float(), target.float(), **layers)
+        torch.set_default_dtype(torch.float64)
+        net.double()
 
     out = {name: tensor.detach().float().clone().contiguous() for name, tensor in out.items()}
     save_file(out, os.path.join(HERE, "parity.safetensors"))

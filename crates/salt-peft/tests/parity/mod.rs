@@ -1,5 +1,5 @@
 //! Parity with PyTorch 2.6.0 (SALT, S-SAM: the dense form of the reference code, in f64) and with
-//! HF peft 0.21.2 (LoRA). The fixtures are written by `generate.py` beside this file.
+//! HF peft 0.21.2 (LoRA and its kin). The fixtures are written by `generate.py` beside this file.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -279,14 +279,13 @@ fn ssam_equals_pytorch() {
     check("ssam", &config("ssam"), &under(&fixtures, "ssam.factor."));
 }
 
-/// LoRA as HF peft computes it, from the very file HF peft saved; written back, the file has the
-/// same keys, shapes and values.
-#[test]
-fn lora_equals_hf_peft() {
-    let mut config = config("lora");
+/// A method of LoRA's kin as HF peft computes it, from the very file HF peft saved; its factors.
+fn check_hf(method: &str, targets: &str) -> (AdapterConfig, Fixtures, Fixtures) {
+    let mut config = config(method);
+    config.targets = vec![targets.into()];
     config.rank = Some(3);
     config.alpha = Some(6.0);
-    let file = read("hf_lora.safetensors");
+    let file = read(&format!("hf_{method}.safetensors"));
     let factors: Fixtures = file
         .iter()
         .map(|(name, array)| {
@@ -294,26 +293,29 @@ fn lora_equals_hf_peft() {
                 .strip_prefix("base_model.model.")
                 .expect("peft's prefix");
             let (layer, factor) = name.split_once(".lora_").expect("a factor");
-            let field = factor
-                .strip_suffix(".weight")
-                .expect("a weight")
+            let field = factor.strip_suffix(".weight").unwrap_or(factor);
+            let field = field
+                .strip_suffix("_vector")
+                .unwrap_or(field)
                 .to_lowercase();
-            // A convolution's factors are flattened to matrices.
-            let [first, rest @ ..] = array.dims.as_slice() else {
-                panic!("{name} is a scalar")
+            // A convolution's factors are flattened to matrices, its magnitudes to a vector.
+            let dims = match (field.as_str(), array.dims.as_slice()) {
+                ("magnitude", dims) => vec![dims.iter().product()],
+                (_, [first, rest @ ..]) => vec![*first, rest.iter().product()],
+                (_, []) => panic!("{name} is a scalar"),
             };
-            let dims = vec![*first, rest.iter().product()];
-            (
-                format!("{layer}.{field}"),
-                Array {
-                    dims,
-                    values: array.values.clone(),
-                },
-            )
+            let values = array.values.clone();
+            (format!("{layer}.{field}"), Array { dims, values })
         })
         .collect();
-    check("lora", &config, &factors);
+    check(method, &config, &factors);
+    (config, file, factors)
+}
 
+/// Written back, the file has the keys, shapes and values of HF peft's, and its configuration says
+/// what HF peft's would.
+fn check_hf_file(method: &str, flags: &[(&str, bool)]) {
+    let (config, file, factors) = check_hf(method, "conv|fc[12]");
     let fixtures = read("parity.safetensors");
     let dir = tempfile::tempdir().expect("tmp");
     save_adapter(&adapted(&fixtures, &config, &factors), &config, dir.path()).expect("saves");
@@ -331,8 +333,34 @@ fn lora_equals_hf_peft() {
     assert_eq!(json["peft_type"], "LORA");
     assert_eq!(json["r"], 3);
     assert_eq!(json["lora_alpha"], 6.0);
+    for (flag, value) in flags {
+        assert_eq!(json[flag], *value, "{method}: {flag}");
+    }
     assert_eq!(
         json["target_modules"],
         serde_json::json!(["conv", "fc1", "fc2"])
     );
+}
+
+#[test]
+fn lora_equals_hf_peft() {
+    check_hf_file("lora", &[("use_rslora", false), ("use_dora", false)]);
+}
+
+#[test]
+fn rslora_equals_hf_peft() {
+    check_hf_file("rslora", &[("use_rslora", true), ("use_dora", false)]);
+}
+
+#[test]
+fn dora_equals_hf_peft() {
+    check_hf_file("dora", &[("use_rslora", false), ("use_dora", true)]);
+}
+
+/// HF peft replaces the base by its residual; kept beside the start of the factors it must act alike.
+#[test]
+fn pissa_and_olora_equal_hf_peft() {
+    for method in ["pissa", "olora"] {
+        check_hf(method, "fc[12]");
+    }
 }

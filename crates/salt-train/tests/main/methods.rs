@@ -5,7 +5,11 @@ use crate::support::{assert_same_files, recipe, stable_files, train};
 #[test]
 fn every_method_runs_and_reports_what_it_trains() {
     let tmp = tempfile::tempdir().unwrap();
-    for method in ["salt", "ssam", "lora", "norms", "full", "scratch"] {
+    let methods = [
+        "salt", "ssam", "lora", "dora", "pissa", "svft", "norms", "bias", "decoder", "full",
+        "scratch",
+    ];
+    for method in methods {
         let run = tmp.path().join(method);
         let result = train(
             &recipe(method, &["train.epochs=1", "train.samples_per_epoch=3"]).unwrap(),

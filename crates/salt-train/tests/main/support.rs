@@ -79,7 +79,12 @@ pub(crate) fn adapter(method: &str) -> &'static str {
         "lora" => {
             "method = 'lora'\ntargets = ['attn\\.(qkv|proj)']\nrank = 2\nmodules_to_save = ['prompt_token']"
         }
+        "dora" => "method = 'dora'\ntargets = ['attn\\.(qkv|proj)', 'neck\\.2']\nrank = 2",
+        "pissa" => "method = 'pissa'\ntargets = ['attn\\.(qkv|proj)', 'neck\\.2']\nrank = 2",
+        "svft" => "method = 'svft'\ntargets = ['attn\\.(qkv|proj)', 'neck\\.2']\nband = 2",
         "norms" => "method = 'norms'\nmodules_to_save = ['prompt_token']",
+        "bias" => "method = 'bias'",
+        "decoder" => "method = 'decoder'",
         "full" => "method = 'full'",
         "scratch" => "method = 'scratch'",
         "frozen" => "method = 'frozen'",

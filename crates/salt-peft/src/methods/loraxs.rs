@@ -1,0 +1,111 @@
+//! LoRA-XS: a small trained matrix between frozen singular vectors (arXiv 2405.17604).
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+
+use super::low_rank::{self, Scaling};
+use crate::basis::BasisBlock;
+use crate::config::AdapterConfig;
+use crate::error::PeftError;
+use crate::method::{LayerAdapter, LayerContext, LayerPlan, Method, Spectrum};
+use crate::registry::Adapter;
+use crate::weight::WeightShape;
+
+/// The method.
+#[derive(Debug)]
+pub struct Loraxs;
+
+impl Method for Loraxs {
+    fn name(&self) -> &'static str {
+        "loraxs"
+    }
+
+    fn peft_type(&self) -> &'static str {
+        "LORA_XS"
+    }
+
+    fn about(&self) -> &'static str {
+        "W + s U_r diag(s_r) R Vt_r: an r x r matrix between frozen singular vectors \
+         (arXiv 2405.17604)"
+    }
+
+    fn settings(&self) -> &'static [&'static str] {
+        low_rank::SETTINGS
+    }
+
+    fn check(&self, config: &AdapterConfig) -> Result<(), PeftError> {
+        low_rank::check(config)
+    }
+
+    fn spectrum(&self, _config: &AdapterConfig) -> Spectrum {
+        Spectrum::ForAttaching
+    }
+
+    fn plan(
+        &self,
+        config: &AdapterConfig,
+        shape: &WeightShape,
+        _values: Option<&[f32]>,
+    ) -> Result<LayerPlan, PeftError> {
+        let rank = low_rank::rank(config, shape)?;
+        Ok(LayerPlan {
+            rank: rank.to_string(),
+            trainable: rank * rank,
+        })
+    }
+
+    fn build(&self, layer: LayerContext<'_>) -> Result<Option<Adapter>, PeftError> {
+        let LayerContext {
+            config,
+            shape,
+            device,
+            ..
+        } = layer;
+        let rank = low_rank::rank(config, shape)?;
+        let basis = layer
+            .svd
+            .and_then(|svd| Some((BasisBlock::new(svd, shape, 0, rank, device)?, svd.probe())));
+        let Some((basis, probe)) = basis else {
+            return Ok(None);
+        };
+        Ok(Some(Adapter::Loraxs(LoraxsAdapter {
+            r: low_rank::factor(vec![0.0; rank * rank], [rank, rank], device),
+            basis,
+            scaling: low_rank::scaling(config, shape, rank, Scaling::Rank)?,
+            transposed: shape.is_transposed(),
+            probe,
+        })))
+    }
+}
+
+/// LoRA-XS's factor at one layer: `W' = W + scaling U_r diag(s_r) R Vt_r`, `scaling = alpha / r`.
+///
+/// R starts at zero where the paper draws it with a deviation of 1e-5, so that the start is exactly
+/// the base model; its gradient there is not zero. A direction whose singular value is 0 stays out.
+#[derive(Module, Debug)]
+pub struct LoraxsAdapter {
+    /// The trained matrix `[r, r]`.
+    pub r: Param<Tensor<2>>,
+    basis: BasisBlock,
+    scaling: f64,
+    transposed: bool,
+    #[module(skip)]
+    probe: [f64; 4],
+}
+
+impl LayerAdapter for LoraxsAdapter {
+    fn negated_update(&self, _base: Tensor<2>) -> Tensor<2> {
+        let gain = self.basis.s() * -self.scaling;
+        let core = gain.unsqueeze_dim(1) * self.r.val();
+        let (left, right) = self.basis.with_dense_core(core, self.transposed);
+        left.matmul(right)
+    }
+
+    fn basis_probe(&self) -> Option<[f64; 4]> {
+        Some(self.probe)
+    }
+
+    fn file_key(field: &str) -> String {
+        format!("lora_xs_{field}")
+    }
+}

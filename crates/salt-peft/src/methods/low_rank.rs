@@ -1,0 +1,232 @@
+//! What LoRA and its kin share: rank, scaling, counts, starting values, the fields of HF peft.
+
+use burn::module::Param;
+use burn::tensor::{Device, Tensor};
+use serde_json::{Map, Value, json};
+
+use crate::basis::constant;
+use crate::config::{AdapterConfig, Init, Rank};
+use crate::error::PeftError;
+use crate::method::{LayerContext, LayerPlan};
+use crate::random;
+use crate::select::first_match;
+use crate::weight::WeightShape;
+
+/// Rank by default, the smaller of the SALT paper's two settings.
+pub(crate) const DEFAULT_RANK: usize = 4;
+
+/// The settings that all of them read.
+pub(super) const SETTINGS: &[&str] = &["targets", "rank", "alpha", "rank_pattern", "alpha_pattern"];
+/// The settings of those that start from random factors.
+pub(super) const SETTINGS_WITH_INIT: &[&str] = &[
+    "targets",
+    "rank",
+    "alpha",
+    "rank_pattern",
+    "alpha_pattern",
+    "init",
+];
+
+/// What alpha is divided by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scaling {
+    /// `alpha / r` (LoRA).
+    Rank,
+    /// `alpha / sqrt(r)` (rsLoRA).
+    RootOfRank,
+}
+
+/// The rank r of a layer's update.
+///
+/// # Errors
+/// [`PeftError::RankAboveLimit`], [`PeftError::InvalidSetting`].
+pub(super) fn rank(config: &AdapterConfig, shape: &WeightShape) -> Result<usize, PeftError> {
+    let pattern = first_match("rank_pattern", &config.rank_pattern, &shape.path)?;
+    let (setting, rank) = match pattern {
+        Some(rank) => ("rank_pattern", rank.resolve(shape.k(), None)),
+        None => ("rank", Some(config.rank.unwrap_or(DEFAULT_RANK))),
+    };
+    match rank {
+        Some(0) | None => Err(PeftError::InvalidSetting {
+            setting,
+            value: rank.map_or("an energy share".into(), |rank| rank.to_string()),
+            expected: "a rank of at least 1, absolute or as a fraction",
+        }),
+        Some(rank) if rank > shape.k() => Err(PeftError::RankAboveLimit {
+            setting,
+            path: shape.path.clone(),
+            rank,
+            limit: shape.k(),
+        }),
+        Some(rank) => Ok(rank),
+    }
+}
+
+/// The numerator of a layer's scaling: its own, the common one, or the rank.
+///
+/// # Errors
+/// [`PeftError::InvalidPattern`].
+fn alpha(config: &AdapterConfig, shape: &WeightShape, rank: usize) -> Result<f64, PeftError> {
+    let own = first_match("alpha_pattern", &config.alpha_pattern, &shape.path)?;
+    Ok(own.or(config.alpha).unwrap_or(rank as f64))
+}
+
+/// What the product of the factors is multiplied by.
+///
+/// # Errors
+/// [`PeftError::InvalidPattern`].
+pub(super) fn scaling(
+    config: &AdapterConfig,
+    shape: &WeightShape,
+    rank: usize,
+    scaling: Scaling,
+) -> Result<f64, PeftError> {
+    let divisor = match scaling {
+        Scaling::Rank => rank as f64,
+        Scaling::RootOfRank => (rank as f64).sqrt(),
+    };
+    Ok(alpha(config, shape, rank)? / divisor)
+}
+
+/// Checks ranks and alphas.
+///
+/// # Errors
+/// [`PeftError::InvalidSetting`].
+pub(super) fn check(config: &AdapterConfig) -> Result<(), PeftError> {
+    let mut patterns = config.rank_pattern.values();
+    if let Some(rank) = patterns.find(|rank| matches!(rank, Rank::Energy(_))) {
+        return Err(PeftError::InvalidSetting {
+            setting: "rank_pattern",
+            value: rank.to_string(),
+            expected: "an integer or a fraction; this method looks at no spectrum to choose a rank",
+        });
+    }
+    if config.rank == Some(0) {
+        return Err(PeftError::InvalidSetting {
+            setting: "rank",
+            value: "0".into(),
+            expected: "a rank of at least 1",
+        });
+    }
+    let common = config.alpha.iter().map(|alpha| ("alpha", *alpha));
+    let own = config.alpha_pattern.values();
+    for (setting, alpha) in common.chain(own.map(|alpha| ("alpha_pattern", *alpha))) {
+        if !alpha.is_finite() || alpha <= 0.0 {
+            return Err(PeftError::InvalidSetting {
+                setting,
+                value: alpha.to_string(),
+                expected: "a number above 0",
+            });
+        }
+    }
+    match config.init {
+        Some(Init::Reference) => Err(PeftError::InvalidSetting {
+            setting: "init",
+            value: "reference".into(),
+            expected: "`zero` (A kaiming-uniform) or `gaussian` (A normal); B is zero in both",
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Counts the two factors.
+///
+/// # Errors
+/// Those of [`rank`].
+pub(super) fn plan(config: &AdapterConfig, shape: &WeightShape) -> Result<LayerPlan, PeftError> {
+    let rank = rank(config, shape)?;
+    Ok(LayerPlan {
+        rank: rank.to_string(),
+        trainable: rank * (shape.out() + shape.fan_in()),
+    })
+}
+
+/// LoRA's start: A `[r, in]` kaiming-uniform or normal of deviation 1/r, B `[out, r]` zero.
+pub(super) fn start(layer: &LayerContext<'_>, rank: usize) -> (Param<Tensor<2>>, Param<Tensor<2>>) {
+    let (out, fan_in) = (layer.shape.out(), layer.shape.fan_in());
+    let mut stream = random::stream(layer.config.seed, &layer.shape.path, "a");
+    let a = match layer.config.init {
+        Some(Init::Gaussian) => random::normal(&mut stream, rank * fan_in, 1.0 / rank as f64),
+        _ => random::kaiming_uniform(&mut stream, rank * fan_in, fan_in),
+    };
+    (
+        factor(a, [rank, fan_in], layer.device),
+        factor(vec![0.0; out * rank], [out, rank], layer.device),
+    )
+}
+
+/// A trained matrix.
+pub(super) fn factor(values: Vec<f32>, dims: [usize; 2], device: &Device) -> Param<Tensor<2>> {
+    Param::from_tensor(constant(values, dims, device))
+}
+
+/// `scaling B A` in the layout of the stored weight.
+///
+/// # Shapes
+/// - a: `[r, in]`, b: `[out, r]`
+/// - output: `[in, out]` when Burn stores the weight transposed, else `[out, in]`
+pub(super) fn product(a: Tensor<2>, b: Tensor<2>, scaling: f64, transposed: bool) -> Tensor<2> {
+    let b = b * scaling;
+    if transposed {
+        a.transpose().matmul(b.transpose())
+    } else {
+        b.matmul(a)
+    }
+}
+
+/// The fields of `adapter_config.json` that HF peft reads for a LoRA.
+pub(super) fn file_fields(
+    config: &AdapterConfig,
+    layers: &[WeightShape],
+    use_rslora: bool,
+    use_dora: bool,
+) -> Vec<(String, Value)> {
+    let common = config.rank.unwrap_or(DEFAULT_RANK);
+    let common_alpha = config.alpha.unwrap_or(common as f64);
+    // Exceptions by full path; without an explicit alpha each layer's is its rank.
+    let (mut ranks, mut alphas) = (Map::new(), Map::new());
+    for shape in layers {
+        let Ok(own) = rank(config, shape) else {
+            continue;
+        };
+        if own != common {
+            ranks.insert(shape.path.clone(), json!(own));
+        }
+        if let Ok(alpha) = alpha(config, shape, own)
+            && alpha != common_alpha
+        {
+            alphas.insert(shape.path.clone(), json!(alpha));
+        }
+    }
+    let init = match config.init {
+        Some(Init::Gaussian) => json!("gaussian"),
+        _ => json!(true),
+    };
+    let fields = [
+        ("r", json!(common)),
+        ("lora_alpha", json!(common_alpha)),
+        ("lora_dropout", json!(0.0)),
+        ("bias", json!("none")),
+        ("fan_in_fan_out", json!(false)),
+        ("use_rslora", json!(use_rslora)),
+        ("use_dora", json!(use_dora)),
+        ("init_lora_weights", init),
+        ("rank_pattern", Value::Object(ranks)),
+        ("alpha_pattern", Value::Object(alphas)),
+    ];
+    fields.map(|(key, value)| (key.to_string(), value)).to_vec()
+}
+
+/// The key of a factor in adapter files, HF peft's.
+pub(super) fn file_key(field: &str) -> String {
+    format!("lora_{}.weight", field.to_uppercase())
+}
+
+/// HF peft writes the factors of a convolution as convolutions: `[r, in, kh, kw]`, `[out, r, 1, 1]`.
+pub(super) fn file_shape(field: &str, weight: &WeightShape, dims: &[usize]) -> Vec<usize> {
+    match (field, weight.dims.as_slice()) {
+        ("a", [_, rest @ ..]) if rest.len() > 1 => [&dims[..1], rest].concat(),
+        ("b", [_, rest @ ..]) if rest.len() > 1 => [dims, &[1, 1]].concat(),
+        _ => dims.to_vec(),
+    }
+}

@@ -1,0 +1,81 @@
+//! OLoRA: LoRA whose factors start from the QR decomposition of the weight (arXiv 2406.01775).
+
+use faer::Mat;
+use faer::linalg::solvers::Qr;
+
+use super::low_rank::{self, Scaling};
+use super::residual::ResidualAdapter;
+use crate::config::AdapterConfig;
+use crate::error::PeftError;
+use crate::method::{LayerContext, LayerPlan, Method};
+use crate::registry::Adapter;
+use crate::svd::probe_columns;
+use crate::weight::WeightShape;
+
+/// The method.
+///
+/// `W = Q R`; `B0 = Q[:, :r]`, `A0 = R[:r, :] = B0t W`, with the signs that make the diagonal of R
+/// non-negative. The first r columns of W decide Q's, so only they are decomposed.
+#[derive(Debug)]
+pub struct Olora;
+
+impl Method for Olora {
+    fn name(&self) -> &'static str {
+        "olora"
+    }
+
+    fn peft_type(&self) -> &'static str {
+        "OLORA"
+    }
+
+    fn about(&self) -> &'static str {
+        "LoRA that starts from the QR decomposition of the weight (arXiv 2406.01775)"
+    }
+
+    fn settings(&self) -> &'static [&'static str] {
+        low_rank::SETTINGS
+    }
+
+    fn check(&self, config: &AdapterConfig) -> Result<(), PeftError> {
+        low_rank::check(config)
+    }
+
+    fn plan(
+        &self,
+        config: &AdapterConfig,
+        shape: &WeightShape,
+        _values: Option<&[f32]>,
+    ) -> Result<LayerPlan, PeftError> {
+        low_rank::plan(config, shape)
+    }
+
+    fn build(&self, layer: LayerContext<'_>) -> Result<Option<Adapter>, PeftError> {
+        let rank = low_rank::rank(layer.config, layer.shape)?;
+        let scaling = low_rank::scaling(layer.config, layer.shape, rank, Scaling::Rank)?;
+        let (q, r) = leading_qr(&layer, rank);
+        let (out, fan_in) = (layer.shape.out(), layer.shape.fan_in());
+        let probe = probe_columns([q.as_ref(), r.as_ref().transpose()]);
+        let rows = |matrix: &Mat<f64>, rows: usize, cols: usize| -> Vec<f32> {
+            let entries = (0..rows).flat_map(|i| (0..cols).map(move |j| (i, j)));
+            entries.map(|at| matrix[at] as f32).collect()
+        };
+        let start = (rows(&r, rank, fan_in), rows(&q, out, rank));
+        let adapter = ResidualAdapter::new(&layer, rank, scaling, start, probe);
+        Ok(Some(Adapter::Olora(adapter)))
+    }
+}
+
+/// The first `rank` columns of Q and rows of R.
+fn leading_qr(layer: &LayerContext<'_>, rank: usize) -> (Mat<f64>, Mat<f64>) {
+    let (out, fan_in) = (layer.shape.out(), layer.shape.fan_in());
+    let weight = Mat::from_fn(out, fan_in, |i, j| f64::from(layer.entry(i, j)));
+    let mut q = Qr::new(weight.as_ref().get(.., ..rank)).compute_thin_Q();
+    let mut r = q.transpose() * &weight;
+    for i in 0..rank {
+        if r[(i, i)] < 0.0 {
+            q.col_mut(i).iter_mut().for_each(|x| *x = -*x);
+            r.row_mut(i).iter_mut().for_each(|x| *x = -*x);
+        }
+    }
+    (q, r)
+}
