@@ -23,9 +23,18 @@ pub struct AdapterConfig {
     /// The method, by its name in the [registry](mod@crate::registry): `salt`, `lora`, `dora` ...
     pub method: MethodId,
     /// Regular expressions over module paths. One matches when it covers a path from a segment
-    /// boundary to its end: `attn\.(qkv|proj)` matches `blocks.3.attn.qkv`.
+    /// boundary to its end: `attn\.(qkv|proj)` matches `blocks.3.attn.qkv`. A name alone is such an
+    /// expression, so lists of suffixes in the manner of HF peft work as they are. `all-linear`
+    /// stands for every linear layer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<String>,
+    /// Expressions for what is no target although `targets` matches it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
+    /// Targets only in these layers: the first number in a path, as in `blocks.3.attn.qkv`, is its
+    /// layer. Empty means all; otherwise a target without a number is left out, as in HF peft.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layers_to_transform: Vec<usize>,
     /// SALT: how many leading singular values get a scale and a shift. Default: ratio 0.1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head_rank: Option<Rank>,
@@ -73,6 +82,8 @@ impl AdapterConfig {
         Self {
             method,
             targets: Vec::new(),
+            exclude: Vec::new(),
+            layers_to_transform: Vec::new(),
             head_rank: None,
             tail_rank: None,
             relu: None,
@@ -96,6 +107,8 @@ impl AdapterConfig {
         let method = self.method.get();
         let given = [
             ("targets", !self.targets.is_empty()),
+            ("exclude", !self.exclude.is_empty()),
+            ("layers_to_transform", !self.layers_to_transform.is_empty()),
             ("head_rank", self.head_rank.is_some()),
             ("tail_rank", self.tail_rank.is_some()),
             ("relu", self.relu.is_some()),
@@ -108,7 +121,12 @@ impl AdapterConfig {
             ("alpha_pattern", !self.alpha_pattern.is_empty()),
         ];
         for (setting, is_given) in given {
-            if is_given && !method.settings().contains(&setting) {
+            // What narrows the targets goes wherever targets go.
+            let key = match setting {
+                "exclude" | "layers_to_transform" => "targets",
+                setting => setting,
+            };
+            if is_given && !method.settings().contains(&key) {
                 let known = [&COMMON[..], method.settings()].concat();
                 return Err(PeftError::UnusedSetting {
                     setting,

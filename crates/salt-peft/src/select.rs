@@ -11,6 +11,9 @@ use crate::method::Scope;
 use crate::nearest::nearest;
 use crate::weight::WeightShape;
 
+/// The target that stands for every linear layer.
+const ALL_LINEAR: &str = "all-linear";
+
 /// Names shown when nothing matches.
 const SUGGESTIONS: usize = 3;
 
@@ -99,17 +102,26 @@ fn targets(
     params: &[FloatParam],
     trained: &BTreeSet<String>,
 ) -> Result<BTreeMap<String, WeightShape>, PeftError> {
-    let candidates: Vec<(&str, &FloatParam)> = params
+    let mut candidates: Vec<(&str, &FloatParam)> = params
         .iter()
         .filter(|param| !trained.contains(&param.path))
         .filter_map(|param| Some((param.module_path()?, param)))
         .collect();
+    exclude(config, &mut candidates)?;
+    keep_layers(config, &mut candidates)?;
     let mut targets = BTreeMap::new();
     for pattern in &config.targets {
-        let regex = compile("targets", pattern)?;
+        let regex = match pattern.as_str() {
+            ALL_LINEAR => None,
+            pattern => Some(compile("targets", pattern)?),
+        };
+        let matches = |module: &str, param: &FloatParam| match &regex {
+            None => param.container == "Linear",
+            Some(regex) => covers(regex, module) || covers(regex, &param.path),
+        };
         let mut found = false;
         for (module, param) in &candidates {
-            if !covers(&regex, module) && !covers(&regex, &param.path) {
+            if !matches(module, param) {
                 continue;
             }
             if !param.is_adaptable() {
@@ -131,6 +143,67 @@ fn targets(
         }
     }
     Ok(targets)
+}
+
+/// Takes out what `exclude` names; each expression has to name something.
+fn exclude(
+    config: &AdapterConfig,
+    candidates: &mut Vec<(&str, &FloatParam)>,
+) -> Result<(), PeftError> {
+    let mut excluded = BTreeSet::new();
+    for pattern in &config.exclude {
+        let regex = compile("exclude", pattern)?;
+        let named = |(module, param): &&(&str, &FloatParam)| {
+            covers(&regex, module) || covers(&regex, &param.path)
+        };
+        let found: Vec<String> = candidates
+            .iter()
+            .filter(named)
+            .map(|(module, _)| module.to_string())
+            .collect();
+        if found.is_empty() {
+            let names = candidates.iter().map(|(module, _)| *module);
+            return Err(no_match("exclude", pattern, names));
+        }
+        excluded.extend(found);
+    }
+    candidates.retain(|(module, _)| !excluded.contains(*module));
+    Ok(())
+}
+
+/// Keeps the layers that `layers_to_transform` names; each number has to be one.
+fn keep_layers(
+    config: &AdapterConfig,
+    candidates: &mut Vec<(&str, &FloatParam)>,
+) -> Result<(), PeftError> {
+    if config.layers_to_transform.is_empty() {
+        return Ok(());
+    }
+    let layers: BTreeSet<usize> = candidates
+        .iter()
+        .filter_map(|(module, _)| layer(module))
+        .collect();
+    let mut wanted = config.layers_to_transform.iter();
+    if let Some(absent) = wanted.find(|wanted| !layers.contains(wanted)) {
+        return Err(PeftError::InvalidSetting {
+            setting: "layers_to_transform",
+            value: absent.to_string(),
+            expected: "the number of a layer: the first number in the path of a module",
+        });
+    }
+    candidates.retain(|(module, _)| {
+        layer(module).is_some_and(|layer| config.layers_to_transform.contains(&layer))
+    });
+    Ok(())
+}
+
+/// The layer a module belongs to: the first number among the segments of its path that has a name
+/// before it, `3` of `blocks.3.attn.qkv`.
+fn layer(module: &str) -> Option<usize> {
+    module
+        .split('.')
+        .skip(1)
+        .find_map(|segment| segment.parse().ok())
 }
 
 /// The value of the first key, in alphabetical order, that covers the path.
@@ -215,6 +288,14 @@ mod tests {
         check("attn", "blocks.0.attn.qkv", false);
         check("a|b", "x.b", true);
         check(r"(?!lin2)\w+", "mlp.lin2", false);
+    }
+
+    #[test]
+    fn the_layer_is_the_first_number_of_a_path() {
+        assert_eq!(layer("image_encoder.blocks.11.attn.qkv"), Some(11));
+        assert_eq!(layer("blocks.3.mlp.0.lin1"), Some(3));
+        assert_eq!(layer("neck.lin1"), None);
+        assert_eq!(layer("0"), None);
     }
 
     #[test]

@@ -12,11 +12,11 @@ use salt_peft::{
 
 use crate::nets::{ConvNet, Mlp, Net, config};
 
-fn device() -> Device {
+pub(crate) fn device() -> Device {
     Device::default().autodiff()
 }
 
-fn salt() -> AdapterConfig {
+pub(crate) fn salt() -> AdapterConfig {
     config::<Mlp>("salt".parse().expect("registered"))
 }
 
@@ -25,7 +25,7 @@ fn lora() -> AdapterConfig {
 }
 
 /// The error of attaching to the MLP; its message must hold all the parts. The plan agrees.
-fn check(config: &AdapterConfig, parts: &[&str]) {
+pub(crate) fn check(config: &AdapterConfig, parts: &[&str]) {
     let attached = attach(Mlp::new(1, &device()), config)
         .expect_err("refused")
         .to_string();
@@ -38,7 +38,10 @@ fn check(config: &AdapterConfig, parts: &[&str]) {
     assert_eq!(planned, attached);
 }
 
-fn with(mut config: AdapterConfig, change: impl FnOnce(&mut AdapterConfig)) -> AdapterConfig {
+pub(crate) fn with(
+    mut config: AdapterConfig,
+    change: impl FnOnce(&mut AdapterConfig),
+) -> AdapterConfig {
     change(&mut config);
     config
 }

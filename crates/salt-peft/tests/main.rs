@@ -8,3 +8,4 @@ mod laws;
 mod nets;
 mod parity;
 mod properties;
+mod targets;
