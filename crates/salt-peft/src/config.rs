@@ -60,15 +60,16 @@ pub struct AdapterConfig {
     /// SVFT: trained off-diagonals on either side of the singular values. Default: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub band: Option<usize>,
-    /// Exceptions to `head_rank` (SALT) or `rank` (LoRA and its kin): the first key, in alphabetical order, that
-    /// matches a path like a target does gives that layer its rank.
+    /// Exceptions to `head_rank` (SALT) or `rank` (LoRA and its kin): the first key, in alphabetical
+    /// order, that matches a path like a target does gives that layer its rank.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub rank_pattern: BTreeMap<String, Rank>,
     /// Exceptions to `alpha`, chosen alike.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub alpha_pattern: BTreeMap<String, f64>,
     /// What is trained whole beside the adapter: `norms`, `biases`, `decoder`, `pos_embed`,
-    /// `prompt_token`, or regular expressions that match a path from a segment boundary, with everything below it.
+    /// `prompt_token`, or regular expressions that match a path from a segment boundary, with
+    /// everything below it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub modules_to_save: Vec<String>,
     /// Seed of the factors' starting values.

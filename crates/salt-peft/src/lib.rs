@@ -32,6 +32,11 @@
 //! [`unload`](mod@unload),
 //! [`state`] the trained values, [`adapter_file`] the files on disk, [`presets`] the paper's counts.
 
+/// The example of README.md, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
 #[macro_use]
 mod derive_registry;
 

@@ -13,8 +13,8 @@ use crate::inventory::values;
 /// ids and gradient settings. A model without factors (norms, full, frozen) is returned as it is.
 ///
 /// # Errors
-/// [`PeftError::NonFinite`] when a merged weight is NaN or infinite, as after a diverged training or beyond
-/// the range of half precision.
+/// [`PeftError::NonFinite`] when a merged weight is NaN or infinite, as after a diverged training
+/// or beyond the range of half precision.
 pub fn merge<M: Module>(model: M) -> Result<M, PeftError> {
     let adapted: BTreeSet<String> = adapters(&model).into_iter().map(|(path, _)| path).collect();
     let merged = model.materialize();

@@ -5,6 +5,7 @@ mod element_types;
 mod errors;
 mod files;
 mod laws;
+mod malformed;
 mod nets;
 mod parity;
 mod properties;
