@@ -67,7 +67,7 @@ pub use adapter_file::{AdapterHeader, load_adapter, read_header, save_adapter};
 pub use attach::{attach, plan};
 pub use config::{AdapterConfig, Init, Rank, Relu};
 pub use error::PeftError;
-pub use merge::merge;
+pub use merge::{MergeReport, merge, merge_with_report};
 pub use method::Method;
 pub use penalty::penalty;
 pub use registry::{MethodId, methods as all_methods};
