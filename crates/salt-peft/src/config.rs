@@ -52,7 +52,7 @@ pub struct AdapterConfig {
     pub lambda: Option<f64>,
     /// LoRA and its kin: rank r of the update. Default: 4.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rank: Option<usize>,
+    pub rank: Option<Rank>,
     /// LoRA and its kin: numerator of the scaling, `alpha / rank` (rsLoRA: `alpha / sqrt(rank)`).
     /// Default: the rank, so that LoRA's scaling is 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -143,8 +143,9 @@ impl AdapterConfig {
                 expected: "at least one regular expression over module paths",
             });
         }
-        if let Some(rank) = &self.head_rank {
-            rank.check("head_rank")?;
+        let ranks = [("head_rank", &self.head_rank), ("rank", &self.rank)];
+        for (setting, rank) in ranks {
+            rank.map_or(Ok(()), |rank| rank.check(setting))?;
         }
         for rank in self.rank_pattern.values() {
             rank.check("rank_pattern")?;
@@ -169,6 +170,11 @@ pub enum Rank {
 }
 
 impl Rank {
+    /// Whether the singular values decide.
+    pub(crate) fn is_of_spectrum(self) -> bool {
+        matches!(self, Rank::Energy(_))
+    }
+
     /// The rank for a matrix whose smaller side is `k` and whose singular values are `values`.
     /// Without values an energy rank is `None`. The result may exceed `k`.
     pub(crate) fn resolve(self, k: usize, values: Option<&[f32]>) -> Option<usize> {

@@ -51,6 +51,11 @@ macro_rules! registry {
                 match self { $(Adapter::$method(inner) => inner.basis_probe(),)* }
             }
 
+            /// See [`LayerAdapter::rank`].
+            pub fn rank(&self) -> usize {
+                match self { $(Adapter::$method(inner) => inner.rank(),)* }
+            }
+
             pub(crate) fn file_key(&self, field: &str) -> String {
                 match self { $(Adapter::$method(_) => $adapter::file_key(field),)* }
             }

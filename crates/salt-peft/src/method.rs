@@ -97,11 +97,11 @@ pub trait Method: Sync {
         })
     }
 
-    /// Fields that other readers of its `adapter_config.json` expect, e.g. HF peft's for LoRA.
+    /// Given the rank of every layer's update, fields that other readers of its `adapter_config.json` expect, e.g. HF peft's for LoRA.
     fn file_fields(
         &self,
         _config: &AdapterConfig,
-        _layers: &[WeightShape],
+        _layers: &[(WeightShape, usize)],
     ) -> Vec<(String, Value)> {
         Vec::new()
     }
@@ -156,6 +156,9 @@ pub trait LayerAdapter: Module + Sync + 'static {
     fn basis_probe(&self) -> Option<[f64; 4]> {
         None
     }
+
+    /// The largest rank that its update can have.
+    fn rank(&self) -> usize;
 
     /// The key of a factor's field in adapter files, below the module's path.
     fn file_key(field: &str) -> String;

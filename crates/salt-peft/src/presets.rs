@@ -78,7 +78,7 @@ pub fn config(preset: &str) -> Result<AdapterConfig, PeftError> {
                 .map(|(pattern, rank)| (pattern.to_string(), Rank::Absolute(rank)))
                 .into();
         }
-        "lora" => config.rank = Some(size),
+        "lora" => config.rank = Some(Rank::Absolute(size)),
         _ => {}
     }
     Ok(config)

@@ -93,7 +93,7 @@ fn a_rank_above_the_limit_names_the_layer() {
         &["`tail_rank` is 7", "`blocks.1`", "6"],
     );
     check(
-        &with(lora(), |c| c.rank = Some(7)),
+        &with(lora(), |c| c.rank = Some(Rank::Absolute(7))),
         &["`rank` is 7", "`blocks.1`", "6"],
     );
     let svft = config::<Mlp>("svft".parse().expect("registered"));
@@ -134,7 +134,10 @@ fn settings_out_of_range_are_refused() {
         &with(salt(), |c| c.init = Some(Init::Gaussian)),
         &["`init` is gaussian", "reference"],
     );
-    check(&with(lora(), |c| c.rank = Some(0)), &["`rank` is 0"]);
+    check(
+        &with(lora(), |c| c.rank = Some(Rank::Absolute(0))),
+        &["`rank` is 0"],
+    );
     let nothing = |c: &mut AdapterConfig| {
         c.head_rank = Some(Rank::Absolute(0));
         c.tail_rank = Some(0);

@@ -48,6 +48,11 @@ pub(crate) fn cases<N: Net>() -> Vec<(String, AdapterConfig)> {
     variant("with norms", |config| {
         config.modules_to_save = vec!["norms".into()]
     });
+    for method in ["lora", "dora", "pissa"] {
+        let mut by_energy = config::<N>(method.parse().expect("registered"));
+        by_energy.rank = Some(Rank::Energy(0.6));
+        cases.push((format!("{method} energy"), by_energy));
+    }
     for method in ["lora", "dora"] {
         let mut gaussian = config::<N>(method.parse().expect("registered"));
         gaussian.init = Some(Init::Gaussian);

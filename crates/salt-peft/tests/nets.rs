@@ -126,7 +126,7 @@ pub(crate) fn config<N: Net>(method: MethodId) -> AdapterConfig {
         config.tail_rank = Some(2);
     }
     if settings.contains(&"rank") {
-        config.rank = Some(3);
+        config.rank = Some(Rank::Absolute(3));
         config.alpha = Some(6.0);
     }
     if settings.contains(&"band") {

@@ -323,7 +323,7 @@ proptest! {
             config.tail_rank = Some(weight.k().min(3));
         }
         if settings.contains(&"rank") {
-            config.rank = Some(weight.k().min(2));
+            config.rank = Some(Rank::Absolute(weight.k().min(2)));
         }
         let (layer, kernel) = (linear(&weight, &device), conv(&weight, &device));
         let (linear, _) = attach(layer.clone(), &config).expect("sound");
@@ -366,7 +366,7 @@ proptest! {
     ) {
         let device = Device::default();
         let mut config = config(method);
-        config.rank = Some(weight.k().min(2));
+        config.rank = Some(Rank::Absolute(weight.k().min(2)));
         config.alpha = Some(3.0);
         let (layer, factors) = moved(linear(&weight, &device), &config, seed);
         let start = start(linear(&weight, &device), &config);
@@ -412,7 +412,7 @@ proptest! {
         let rank = rank.min(weight.k());
         let svd = ThinSvd::new(rows, cols, |i, j| weight.entry(i, j)).expect("converges");
         let mut config = config("pissa");
-        config.rank = Some(rank);
+        config.rank = Some(Rank::Absolute(rank));
         config.alpha = Some(3.0);
         let scaling = 3.0 / rank as f64;
         // PiSSA: what is left of the weight has the tail of its spectrum.

@@ -153,7 +153,7 @@ pub(super) fn same_names(
 }
 
 /// The bytes of the file: our header, what HF peft expects beside it, keys in alphabetical order.
-pub(super) fn config_bytes(header: &AdapterHeader, shapes: &[WeightShape]) -> Vec<u8> {
+pub(super) fn config_bytes(header: &AdapterHeader, ranks: &[(WeightShape, usize)]) -> Vec<u8> {
     let mut value = serde_json::to_value(header).expect("a header is plain data");
     if let Value::Object(fields) = &mut value {
         // What HF peft expects beside our fields; it ignores the ones it does not know.
@@ -171,7 +171,7 @@ pub(super) fn config_bytes(header: &AdapterHeader, shapes: &[WeightShape]) -> Ve
                 .config
                 .method
                 .get()
-                .file_fields(&header.config, shapes),
+                .file_fields(&header.config, ranks),
         );
     }
     let mut text = serde_json::to_string_pretty(&sorted(value)).expect("JSON values serialise");

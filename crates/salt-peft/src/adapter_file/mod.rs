@@ -51,10 +51,11 @@ pub fn save_adapter<M: Module>(
     let params = inventory(model);
     let adapters: BTreeMap<String, Adapter> = adapters(model).into_iter().collect();
     let header = header(model, config, &params, &adapters)?;
-    let adapted = params
-        .iter()
-        .filter(|param| adapters.contains_key(&param.path));
-    let shapes: Vec<WeightShape> = adapted.map(FloatParam::weight_shape).collect();
+    let ranks = params.iter().filter_map(|param| {
+        let adapter = adapters.get(&param.path)?;
+        Some((param.weight_shape(), adapter.rank()))
+    });
+    let ranks: Vec<(WeightShape, usize)> = ranks.collect();
     let bytes = tensor_bytes(slots(&params, &adapters), trainable_state(model)?, dir)?;
 
     let io = |action, path: &Path| {
@@ -68,7 +69,7 @@ pub fn save_adapter<M: Module>(
     fs::create_dir_all(dir).map_err(io("create", dir))?;
     for (name, bytes) in [
         (TENSOR_FILE, bytes),
-        (CONFIG_FILE, config_bytes(&header, &shapes)),
+        (CONFIG_FILE, config_bytes(&header, &ranks)),
     ] {
         // Written beside and renamed, so that a killed run leaves no half file.
         let (path, partial) = (dir.join(name), dir.join(format!("{name}.partial")));

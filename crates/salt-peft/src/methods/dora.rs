@@ -9,7 +9,7 @@ use super::low_rank::{self, Scaling};
 use crate::basis::constant;
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
-use crate::method::{LayerAdapter, LayerContext, LayerPlan, Method};
+use crate::method::{LayerAdapter, LayerContext, LayerPlan, Method, Spectrum};
 use crate::registry::Adapter;
 use crate::weight::WeightShape;
 
@@ -39,23 +39,30 @@ impl Method for Dora {
         low_rank::check(config)
     }
 
+    fn spectrum(&self, config: &AdapterConfig) -> Spectrum {
+        low_rank::spectrum(config, Spectrum::Unused)
+    }
+
     fn plan(
         &self,
         config: &AdapterConfig,
         shape: &WeightShape,
-        _values: Option<&[f32]>,
+        values: Option<&[f32]>,
     ) -> Result<LayerPlan, PeftError> {
-        let mut plan = low_rank::plan(config, shape)?;
-        plan.trainable += shape.out();
-        Ok(plan)
+        let factors = low_rank::of_factors(shape);
+        low_rank::plan(config, shape, values, |rank| factors(rank) + shape.out())
     }
 
-    fn file_fields(&self, config: &AdapterConfig, layers: &[WeightShape]) -> Vec<(String, Value)> {
+    fn file_fields(
+        &self,
+        config: &AdapterConfig,
+        layers: &[(WeightShape, usize)],
+    ) -> Vec<(String, Value)> {
         low_rank::file_fields(config, layers, false, true)
     }
 
     fn build(&self, layer: LayerContext<'_>) -> Result<Option<Adapter>, PeftError> {
-        let rank = low_rank::rank(layer.config, layer.shape)?;
+        let rank = low_rank::rank_of(&layer)?;
         let (a, b) = low_rank::start(&layer, rank);
         let transposed = layer.shape.is_transposed();
         // By the operations of every later step, so that the first quotient is exactly 1.
@@ -106,6 +113,10 @@ impl LayerAdapter for DoraAdapter {
         let norms = norms.mask_fill(is_zero, 1.0);
         let magnitude = self.magnitude.val().reshape(norms.dims());
         base - direction * (magnitude / norms)
+    }
+
+    fn rank(&self) -> usize {
+        self.a.dims()[0]
     }
 
     fn file_key(field: &str) -> String {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::low_rank::{self, Scaling};
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
-use crate::method::{LayerAdapter, LayerContext, LayerPlan, Method};
+use crate::method::{LayerAdapter, LayerContext, LayerPlan, Method, Spectrum};
 use crate::registry::Adapter;
 use crate::weight::WeightShape;
 
@@ -37,16 +37,24 @@ impl Method for Lora {
         low_rank::check(config)
     }
 
+    fn spectrum(&self, config: &AdapterConfig) -> Spectrum {
+        low_rank::spectrum(config, Spectrum::Unused)
+    }
+
     fn plan(
         &self,
         config: &AdapterConfig,
         shape: &WeightShape,
-        _values: Option<&[f32]>,
+        values: Option<&[f32]>,
     ) -> Result<LayerPlan, PeftError> {
-        low_rank::plan(config, shape)
+        low_rank::plan(config, shape, values, low_rank::of_factors(shape))
     }
 
-    fn file_fields(&self, config: &AdapterConfig, layers: &[WeightShape]) -> Vec<(String, Value)> {
+    fn file_fields(
+        &self,
+        config: &AdapterConfig,
+        layers: &[(WeightShape, usize)],
+    ) -> Vec<(String, Value)> {
         low_rank::file_fields(config, layers, false, false)
     }
 
@@ -72,7 +80,7 @@ impl LoraAdapter {
     /// # Errors
     /// [`PeftError::RankAboveLimit`], [`PeftError::InvalidSetting`].
     pub(super) fn new(layer: &LayerContext<'_>, scaling: Scaling) -> Result<Self, PeftError> {
-        let rank = low_rank::rank(layer.config, layer.shape)?;
+        let rank = low_rank::rank_of(layer)?;
         let (a, b) = low_rank::start(layer, rank);
         Ok(Self {
             a,
@@ -86,6 +94,10 @@ impl LoraAdapter {
 impl LayerAdapter for LoraAdapter {
     fn negated_update(&self, _base: Tensor<2>) -> Tensor<2> {
         low_rank::product(self.a.val(), self.b.val(), -self.scaling, self.transposed)
+    }
+
+    fn rank(&self) -> usize {
+        self.a.dims()[0]
     }
 
     fn file_key(field: &str) -> String {

@@ -37,21 +37,17 @@ impl Method for Loraxs {
         low_rank::check(config)
     }
 
-    fn spectrum(&self, _config: &AdapterConfig) -> Spectrum {
-        Spectrum::ForAttaching
+    fn spectrum(&self, config: &AdapterConfig) -> Spectrum {
+        low_rank::spectrum(config, Spectrum::ForAttaching)
     }
 
     fn plan(
         &self,
         config: &AdapterConfig,
         shape: &WeightShape,
-        _values: Option<&[f32]>,
+        values: Option<&[f32]>,
     ) -> Result<LayerPlan, PeftError> {
-        let rank = low_rank::rank(config, shape)?;
-        Ok(LayerPlan {
-            rank: rank.to_string(),
-            trainable: rank * rank,
-        })
+        low_rank::plan(config, shape, values, |rank| rank * rank)
     }
 
     fn build(&self, layer: LayerContext<'_>) -> Result<Option<Adapter>, PeftError> {
@@ -61,7 +57,7 @@ impl Method for Loraxs {
             device,
             ..
         } = layer;
-        let rank = low_rank::rank(config, shape)?;
+        let rank = low_rank::rank_of(&layer)?;
         let basis = layer
             .svd
             .and_then(|svd| Some((BasisBlock::new(svd, shape, 0, rank, device)?, svd.probe())));
@@ -103,6 +99,10 @@ impl LayerAdapter for LoraxsAdapter {
 
     fn basis_probe(&self) -> Option<[f64; 4]> {
         Some(self.probe)
+    }
+
+    fn rank(&self) -> usize {
+        self.r.dims()[0]
     }
 
     fn file_key(field: &str) -> String {

@@ -7,13 +7,14 @@ use serde_json::{Map, Value, json};
 use crate::basis::constant;
 use crate::config::{AdapterConfig, Init, Rank};
 use crate::error::PeftError;
-use crate::method::{LayerContext, LayerPlan};
+use crate::method::{LayerContext, LayerPlan, Spectrum};
 use crate::random;
 use crate::select::first_match;
+use crate::svd::ThinSvd;
 use crate::weight::WeightShape;
 
 /// Rank by default, the smaller of the SALT paper's two settings.
-pub(crate) const DEFAULT_RANK: usize = 4;
+const DEFAULT_RANK: Rank = Rank::Absolute(4);
 
 /// The settings that all of them read.
 pub(super) const SETTINGS: &[&str] = &["targets", "rank", "alpha", "rank_pattern", "alpha_pattern"];
@@ -36,21 +37,25 @@ pub(super) enum Scaling {
     RootOfRank,
 }
 
-/// The rank r of a layer's update.
+/// The rank r of a layer's update; `None` when the spectrum decides and `values` are not given.
 ///
 /// # Errors
 /// [`PeftError::RankAboveLimit`], [`PeftError::InvalidSetting`].
-pub(super) fn rank(config: &AdapterConfig, shape: &WeightShape) -> Result<usize, PeftError> {
+pub(super) fn rank(
+    config: &AdapterConfig,
+    shape: &WeightShape,
+    values: Option<&[f32]>,
+) -> Result<Option<usize>, PeftError> {
     let pattern = first_match("rank_pattern", &config.rank_pattern, &shape.path)?;
     let (setting, rank) = match pattern {
-        Some(rank) => ("rank_pattern", rank.resolve(shape.k(), None)),
-        None => ("rank", Some(config.rank.unwrap_or(DEFAULT_RANK))),
+        Some(rank) => ("rank_pattern", rank),
+        None => ("rank", config.rank.unwrap_or(DEFAULT_RANK)),
     };
-    match rank {
-        Some(0) | None => Err(PeftError::InvalidSetting {
+    match rank.resolve(shape.k(), values) {
+        Some(0) => Err(PeftError::InvalidSetting {
             setting,
-            value: rank.map_or("an energy share".into(), |rank| rank.to_string()),
-            expected: "a rank of at least 1, absolute or as a fraction",
+            value: "0".into(),
+            expected: "a rank of at least 1",
         }),
         Some(rank) if rank > shape.k() => Err(PeftError::RankAboveLimit {
             setting,
@@ -58,7 +63,27 @@ pub(super) fn rank(config: &AdapterConfig, shape: &WeightShape) -> Result<usize,
             rank,
             limit: shape.k(),
         }),
-        Some(rank) => Ok(rank),
+        rank => Ok(rank),
+    }
+}
+
+/// The rank of a layer that is to be built.
+///
+/// # Errors
+/// Those of [`rank`].
+pub(super) fn rank_of(layer: &LayerContext<'_>) -> Result<usize, PeftError> {
+    let values = layer.svd.map(ThinSvd::values);
+    let rank = rank(layer.config, layer.shape, values.as_deref())?;
+    Ok(rank.expect("attaching decomposes the weight where the spectrum decides"))
+}
+
+/// How much of the spectrum the choice of ranks needs, where the method needs `otherwise`.
+pub(super) fn spectrum(config: &AdapterConfig, otherwise: Spectrum) -> Spectrum {
+    let mut ranks = config.rank.iter().chain(config.rank_pattern.values());
+    if ranks.any(|rank| rank.is_of_spectrum()) {
+        Spectrum::ForPlanning
+    } else {
+        otherwise
     }
 }
 
@@ -88,26 +113,11 @@ pub(super) fn scaling(
     Ok(alpha(config, shape, rank)? / divisor)
 }
 
-/// Checks ranks and alphas.
+/// Checks alphas and start.
 ///
 /// # Errors
 /// [`PeftError::InvalidSetting`].
 pub(super) fn check(config: &AdapterConfig) -> Result<(), PeftError> {
-    let mut patterns = config.rank_pattern.values();
-    if let Some(rank) = patterns.find(|rank| matches!(rank, Rank::Energy(_))) {
-        return Err(PeftError::InvalidSetting {
-            setting: "rank_pattern",
-            value: rank.to_string(),
-            expected: "an integer or a fraction; this method looks at no spectrum to choose a rank",
-        });
-    }
-    if config.rank == Some(0) {
-        return Err(PeftError::InvalidSetting {
-            setting: "rank",
-            value: "0".into(),
-            expected: "a rank of at least 1",
-        });
-    }
     let common = config.alpha.iter().map(|alpha| ("alpha", *alpha));
     let own = config.alpha_pattern.values();
     for (setting, alpha) in common.chain(own.map(|alpha| ("alpha_pattern", *alpha))) {
@@ -129,16 +139,32 @@ pub(super) fn check(config: &AdapterConfig) -> Result<(), PeftError> {
     }
 }
 
-/// Counts the two factors.
+/// Counts what `trainable` makes of the rank.
 ///
 /// # Errors
 /// Those of [`rank`].
-pub(super) fn plan(config: &AdapterConfig, shape: &WeightShape) -> Result<LayerPlan, PeftError> {
-    let rank = rank(config, shape)?;
-    Ok(LayerPlan {
-        rank: rank.to_string(),
-        trainable: rank * (shape.out() + shape.fan_in()),
+pub(super) fn plan(
+    config: &AdapterConfig,
+    shape: &WeightShape,
+    values: Option<&[f32]>,
+    trainable: impl FnOnce(usize) -> usize,
+) -> Result<LayerPlan, PeftError> {
+    Ok(match rank(config, shape, values)? {
+        Some(rank) => LayerPlan {
+            rank: rank.to_string(),
+            trainable: trainable(rank),
+        },
+        None => LayerPlan {
+            rank: "?".into(),
+            trainable: 0,
+        },
     })
+}
+
+/// Parameters of A and B.
+pub(super) fn of_factors(shape: &WeightShape) -> impl Fn(usize) -> usize {
+    let sides = shape.out() + shape.fan_in();
+    move |rank| rank * sides
 }
 
 /// LoRA's start: A `[r, in]` kaiming-uniform or normal of deviation 1/r, B `[out, r]` zero.
@@ -174,25 +200,25 @@ pub(super) fn product(a: Tensor<2>, b: Tensor<2>, scaling: f64, transposed: bool
     }
 }
 
-/// The fields of `adapter_config.json` that HF peft reads for a LoRA.
+/// The fields of `adapter_config.json` that HF peft reads for a LoRA, given the rank of every layer.
 pub(super) fn file_fields(
     config: &AdapterConfig,
-    layers: &[WeightShape],
+    layers: &[(WeightShape, usize)],
     use_rslora: bool,
     use_dora: bool,
 ) -> Vec<(String, Value)> {
-    let common = config.rank.unwrap_or(DEFAULT_RANK);
+    let common = match config.rank.unwrap_or(DEFAULT_RANK) {
+        Rank::Absolute(rank) => rank,
+        _ => layers.iter().map(|(_, rank)| *rank).max().unwrap_or(1),
+    };
     let common_alpha = config.alpha.unwrap_or(common as f64);
     // Exceptions by full path; without an explicit alpha each layer's is its rank.
     let (mut ranks, mut alphas) = (Map::new(), Map::new());
-    for shape in layers {
-        let Ok(own) = rank(config, shape) else {
-            continue;
-        };
-        if own != common {
+    for (shape, own) in layers {
+        if *own != common {
             ranks.insert(shape.path.clone(), json!(own));
         }
-        if let Ok(alpha) = alpha(config, shape, own)
+        if let Ok(alpha) = alpha(config, shape, *own)
             && alpha != common_alpha
         {
             alphas.insert(shape.path.clone(), json!(alpha));

@@ -7,7 +7,7 @@ use super::low_rank::{self, Scaling};
 use super::residual::ResidualAdapter;
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
-use crate::method::{LayerContext, LayerPlan, Method};
+use crate::method::{LayerContext, LayerPlan, Method, Spectrum};
 use crate::registry::Adapter;
 use crate::svd::probe_columns;
 use crate::weight::WeightShape;
@@ -40,17 +40,21 @@ impl Method for Olora {
         low_rank::check(config)
     }
 
+    fn spectrum(&self, config: &AdapterConfig) -> Spectrum {
+        low_rank::spectrum(config, Spectrum::Unused)
+    }
+
     fn plan(
         &self,
         config: &AdapterConfig,
         shape: &WeightShape,
-        _values: Option<&[f32]>,
+        values: Option<&[f32]>,
     ) -> Result<LayerPlan, PeftError> {
-        low_rank::plan(config, shape)
+        low_rank::plan(config, shape, values, low_rank::of_factors(shape))
     }
 
     fn build(&self, layer: LayerContext<'_>) -> Result<Option<Adapter>, PeftError> {
-        let rank = low_rank::rank(layer.config, layer.shape)?;
+        let rank = low_rank::rank_of(&layer)?;
         let scaling = low_rank::scaling(layer.config, layer.shape, rank, Scaling::Rank)?;
         let (q, r) = leading_qr(&layer, rank);
         let (out, fan_in) = (layer.shape.out(), layer.shape.fan_in());

@@ -37,24 +37,24 @@ impl Method for Pissa {
         low_rank::check(config)
     }
 
-    fn spectrum(&self, _config: &AdapterConfig) -> Spectrum {
-        Spectrum::ForAttaching
+    fn spectrum(&self, config: &AdapterConfig) -> Spectrum {
+        low_rank::spectrum(config, Spectrum::ForAttaching)
     }
 
     fn plan(
         &self,
         config: &AdapterConfig,
         shape: &WeightShape,
-        _values: Option<&[f32]>,
+        values: Option<&[f32]>,
     ) -> Result<LayerPlan, PeftError> {
-        low_rank::plan(config, shape)
+        low_rank::plan(config, shape, values, low_rank::of_factors(shape))
     }
 
     fn build(&self, layer: LayerContext<'_>) -> Result<Option<Adapter>, PeftError> {
         let Some(svd) = layer.svd else {
             return Ok(None);
         };
-        let rank = low_rank::rank(layer.config, layer.shape)?;
+        let rank = low_rank::rank_of(&layer)?;
         let scaling = low_rank::scaling(layer.config, layer.shape, rank, Scaling::Rank)?;
         let roots: Vec<f32> = svd.values()[..rank]
             .iter()

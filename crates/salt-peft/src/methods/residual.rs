@@ -62,6 +62,10 @@ impl LayerAdapter for ResidualAdapter {
         Some(self.probe)
     }
 
+    fn rank(&self) -> usize {
+        self.a.dims()[0]
+    }
+
     fn file_key(field: &str) -> String {
         low_rank::file_key(field)
     }

@@ -7,7 +7,7 @@ use super::lora::LoraAdapter;
 use super::low_rank::{self, Scaling};
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
-use crate::method::{LayerContext, LayerPlan, Method};
+use crate::method::{LayerContext, LayerPlan, Method, Spectrum};
 use crate::registry::Adapter;
 use crate::weight::WeightShape;
 
@@ -36,16 +36,24 @@ impl Method for Rslora {
         low_rank::check(config)
     }
 
+    fn spectrum(&self, config: &AdapterConfig) -> Spectrum {
+        low_rank::spectrum(config, Spectrum::Unused)
+    }
+
     fn plan(
         &self,
         config: &AdapterConfig,
         shape: &WeightShape,
-        _values: Option<&[f32]>,
+        values: Option<&[f32]>,
     ) -> Result<LayerPlan, PeftError> {
-        low_rank::plan(config, shape)
+        low_rank::plan(config, shape, values, low_rank::of_factors(shape))
     }
 
-    fn file_fields(&self, config: &AdapterConfig, layers: &[WeightShape]) -> Vec<(String, Value)> {
+    fn file_fields(
+        &self,
+        config: &AdapterConfig,
+        layers: &[(WeightShape, usize)],
+    ) -> Vec<(String, Value)> {
         low_rank::file_fields(config, layers, true, false)
     }
 

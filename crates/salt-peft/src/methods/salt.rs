@@ -114,13 +114,8 @@ impl Method for Salt {
     }
 
     fn spectrum(&self, config: &AdapterConfig) -> Spectrum {
-        let by_energy = |rank: &Rank| matches!(rank, Rank::Energy(_));
-        if config
-            .head_rank
-            .iter()
-            .chain(config.rank_pattern.values())
-            .any(by_energy)
-        {
+        let mut ranks = config.head_rank.iter().chain(config.rank_pattern.values());
+        if ranks.any(|rank| rank.is_of_spectrum()) {
             Spectrum::ForPlanning
         } else {
             Spectrum::ForAttaching
@@ -317,6 +312,16 @@ impl LayerAdapter for SaltAdapter {
 
     fn basis_probe(&self) -> Option<[f64; 4]> {
         Some(self.probe)
+    }
+
+    /// r + d, unless relu acts on the whole matrix: then the update has full rank.
+    fn rank(&self) -> usize {
+        let head = self.scale.as_ref().map_or(0, |scale| scale.dims()[0]);
+        let tail = |x: &Param<Tensor<2>>| match self.relu {
+            Relu::Full => x.dims()[0],
+            Relu::Head | Relu::Off => x.dims()[1],
+        };
+        head + self.x.as_ref().map_or(0, tail)
     }
 
     fn file_key(field: &str) -> String {

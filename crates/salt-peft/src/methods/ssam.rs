@@ -93,6 +93,10 @@ impl LayerAdapter for SsamAdapter {
         Some(self.probe)
     }
 
+    fn rank(&self) -> usize {
+        self.scale.dims()[0]
+    }
+
     fn file_key(field: &str) -> String {
         format!("ssam_{field}")
     }

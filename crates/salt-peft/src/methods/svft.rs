@@ -136,6 +136,10 @@ impl LayerAdapter for SvftAdapter {
         Some(self.probe)
     }
 
+    fn rank(&self) -> usize {
+        self.k
+    }
+
     fn file_key(field: &str) -> String {
         format!("svft_{field}")
     }

@@ -283,7 +283,7 @@ fn ssam_equals_pytorch() {
 fn check_hf(method: &str, targets: &str) -> (AdapterConfig, Fixtures, Fixtures) {
     let mut config = config(method);
     config.targets = vec![targets.into()];
-    config.rank = Some(3);
+    config.rank = Some(Rank::Absolute(3));
     config.alpha = Some(6.0);
     let file = read(&format!("hf_{method}.safetensors"));
     let factors: Fixtures = file
