@@ -65,7 +65,7 @@ impl Method for Dora {
         let rank = low_rank::rank_of(&layer)?;
         let (a, b) = low_rank::start(&layer, rank);
         let transposed = layer.shape.is_transposed();
-        // By the operations of every later step, so that the first quotient is exactly 1.
+        // By the operations of every later step, so that the first difference is exactly 0.
         let base = constant(layer.weight.to_vec(), layer.shape.stored(), layer.device);
         let magnitude = row_norms(base, transposed)
             .reshape([layer.shape.out()])
@@ -106,13 +106,16 @@ pub struct DoraAdapter {
 
 impl LayerAdapter for DoraAdapter {
     fn negated_update(&self, base: Tensor<2>) -> Tensor<2> {
-        let delta = low_rank::product(self.a.val(), self.b.val(), self.scaling, self.transposed);
-        let direction = base.clone() + delta;
+        let negated_delta =
+            low_rank::product(self.a.val(), self.b.val(), -self.scaling, self.transposed);
+        let direction = base - negated_delta.clone();
         let norms = row_norms(direction.clone().detach(), self.transposed);
         let is_zero = norms.clone().lower_equal_elem(0.0);
         let norms = norms.mask_fill(is_zero, 1.0);
         let magnitude = self.magnitude.val().reshape(norms.dims());
-        base - direction * (magnitude / norms)
+        // m / n written as 1 + (m - n) / n: exactly 1 at the start, also where a device divides
+        // inexactly, and no difference of large numbers.
+        negated_delta - direction * ((magnitude - norms.clone()) / norms)
     }
 
     fn rank(&self) -> usize {
