@@ -1,8 +1,13 @@
 //! Taking an adapter off again.
 
+use std::any::Any;
 use std::cell::Cell;
+use std::collections::BTreeMap;
 
-use burn::module::Module;
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::Tensor;
+
+use crate::inspect::adapters;
 
 thread_local! {
     /// Whether adapters on this thread show the weight they sit on instead of their own.
@@ -21,6 +26,17 @@ pub(crate) fn is_transparent() -> bool {
 /// Parameters trained whole (`modules_to_save`, norms, full) have no other value than the one they were
 /// trained to, and keep it. What was frozen stays frozen.
 pub fn unload<M: Module>(model: M) -> M {
+    let mut bases = Bases::default();
+    for (path, _) in adapters(&model) {
+        bases.tensors.insert(path, None);
+    }
+    model.visit(&mut bases);
+    // Burn makes every weight dense when it takes an adapter off, so the stored ones are put back.
+    without_factors(model).map(&mut bases)
+}
+
+/// The model without factors, its weights being the base's values.
+fn without_factors<M: Module>(model: M) -> M {
     /// Ends it even when a backend panics.
     struct Restore;
 
@@ -33,4 +49,46 @@ pub fn unload<M: Module>(model: M) -> M {
     TRANSPARENT.set(true);
     let _restore = Restore;
     model.materialize()
+}
+
+/// Takes the stored weights of some parameters, then gives them back.
+#[derive(Default)]
+struct Bases {
+    path: Vec<String>,
+    /// By path: a `Tensor` of the parameter's rank, once seen.
+    tensors: BTreeMap<String, Option<Box<dyn Any>>>,
+}
+
+impl ModuleVisitor for Bases {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(tensor) = self.tensors.get_mut(&self.path.join(".")) {
+            *tensor = Some(Box::new(param.base()));
+        }
+    }
+}
+
+impl ModuleMapper for Bases {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let stored = self.tensors.remove(&self.path.join(".")).flatten();
+        match stored.and_then(|tensor| tensor.downcast::<Tensor<D>>().ok()) {
+            Some(tensor) => param.map(|_| *tensor),
+            None => param,
+        }
+    }
 }
