@@ -23,7 +23,6 @@ use crate::methods::{
     bias, decoder, dora, frozen, full, lora, loraxs, norms, olora, pissa, rslora, salt, ssam, svft,
 };
 use crate::nearest::nearest;
-use crate::unload::is_transparent;
 use crate::weight::{WeightShape, updated};
 
 registry! {
@@ -53,9 +52,6 @@ impl Reparameterization for Adapter {
     const NAME: &'static str = "adapter";
 
     fn apply<const D: usize>(&self, base: Tensor<D>) -> Tensor<D> {
-        if is_transparent() {
-            return base;
-        }
         updated(base, |base| self.negated_update(base))
     }
 }

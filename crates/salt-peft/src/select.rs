@@ -117,7 +117,7 @@ fn targets(
         };
         let matches = |module: &str, param: &FloatParam| match &regex {
             None => param.container == "Linear",
-            Some(regex) => covers(regex, module) || covers(regex, &param.path),
+            Some(regex) => names(regex, module, param),
         };
         let mut found = false;
         for (module, param) in &candidates {
@@ -153,12 +153,9 @@ fn exclude(
     let mut excluded = BTreeSet::new();
     for pattern in &config.exclude {
         let regex = compile("exclude", pattern)?;
-        let named = |(module, param): &&(&str, &FloatParam)| {
-            covers(&regex, module) || covers(&regex, &param.path)
-        };
         let found: Vec<String> = candidates
             .iter()
-            .filter(named)
+            .filter(|(module, param)| names(&regex, module, param))
             .map(|(module, _)| module.to_string())
             .collect();
         if found.is_empty() {
@@ -252,6 +249,11 @@ fn build(setting: &'static str, pattern: &str, full: String) -> Result<Regex, Pe
 fn covers(regex: &Regex, path: &str) -> bool {
     // An error means the backtracking limit was hit: no match.
     regex.is_match(path).unwrap_or(false)
+}
+
+/// Whether a pattern means a weight: by its module or by its own path.
+fn names(regex: &Regex, module: &str, param: &FloatParam) -> bool {
+    covers(regex, module) || covers(regex, &param.path)
 }
 
 fn no_match<'a>(

@@ -1,7 +1,6 @@
 //! Taking an adapter off again.
 
 use std::any::Any;
-use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
@@ -9,19 +8,9 @@ use burn::tensor::Tensor;
 
 use crate::inspect::adapters;
 
-thread_local! {
-    /// Whether adapters on this thread show the weight they sit on instead of their own.
-    static TRANSPARENT: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Whether adapters are to show the base weight, as while they are taken off.
-pub(crate) fn is_transparent() -> bool {
-    TRANSPARENT.get()
-}
-
 /// Removes the factors and leaves every adapted weight as it was before [`attach`](fn@crate::attach),
-/// bit for bit and in its own element type. Adapters never change the weight they sit on, so nothing is
-/// computed; to have both, merge or unload a clone, which shares its tensors with the model.
+/// bit for bit and in its own element type. Adapters never change the weight they sit on;
+/// to have both, merge or unload a clone, which shares its tensors with the model.
 ///
 /// Parameters trained whole (`modules_to_save`, norms, full) have no other value than the one they were
 /// trained to, and keep it. What was frozen stays frozen.
@@ -31,24 +20,8 @@ pub fn unload<M: Module>(model: M) -> M {
         bases.tensors.insert(path, None);
     }
     model.visit(&mut bases);
-    // Burn makes every weight dense when it takes an adapter off, so the stored ones are put back.
-    without_factors(model).map(&mut bases)
-}
-
-/// The model without factors, its weights being the base's values.
-fn without_factors<M: Module>(model: M) -> M {
-    /// Ends it even when a backend panics.
-    struct Restore;
-
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            TRANSPARENT.set(false);
-        }
-    }
-
-    TRANSPARENT.set(true);
-    let _restore = Restore;
-    model.materialize()
+    // Burn takes an adapter off by folding it in; the stored weights are put back.
+    model.materialize().map(&mut bases)
 }
 
 /// Takes the stored weights of some parameters, then gives them back.
