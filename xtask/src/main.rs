@@ -12,6 +12,7 @@
 mod bench;
 mod ci;
 mod data;
+mod parity;
 mod report;
 mod software_vulkan;
 mod test;
@@ -51,6 +52,7 @@ enum Command {
     )]
     Data(data::Args),
     Test(test::Args),
+    Parity(parity::Args),
     /// Format, lint, tidy and test on every backend that needs no GPU, as continuous integration does
     #[command(after_help = "Example:\n  cargo xtask ci")]
     Ci,
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
         Command::Report { dir } => report::run(&dir),
         Command::Data(args) => data::run(&args),
         Command::Test(args) => test::run(&args),
+        Command::Parity(args) => parity::run(&args),
         Command::Ci => ci::run(),
         Command::Tidy => tidy::run(),
     };

@@ -6,13 +6,15 @@ use burn::module::{Module, Param, Reparameterizer};
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
+use crate::adapter::{Adapter, DEFAULT_ADAPTER, Part};
+use crate::allocate::{Ranks, ranks};
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
 use crate::inventory::{FloatParam, inventory, values};
-use crate::method::{LayerContext, LayerPlan, Spectrum};
-use crate::registry::Adapter;
+use crate::method::{LayerContext, Spectrum};
+use crate::rank::LayerRank;
 use crate::report::{AttachReport, LayerReport};
-use crate::select::{Selection, select};
+use crate::select::{Selection, Target, select};
 use crate::svd::ThinSvd;
 use crate::weight::{WeightShape, torch_dims};
 
@@ -27,42 +29,25 @@ use crate::weight::{WeightShape, torch_dims};
 /// no weights of linear layers or convolutions; ranks above a layer's limit; weights that are not
 /// finite; a model that already carries an adapter.
 pub fn attach<M: Module>(model: M, config: &AdapterConfig) -> Result<(M, AttachReport), PeftError> {
-    let params = inventory(&model);
-    let selection = select(config, &params)?;
-    let weights = read_targets(&model, &selection)?;
-    let needs_svd = config.method.get().spectrum(config) != Spectrum::Unused;
-    let svds = if needs_svd {
-        decompose(&selection, &weights)?
-    } else {
-        BTreeMap::new()
-    };
+    attach_ranks(model, config, None)
+}
 
-    let mut adapters = BTreeMap::new();
-    let mut plans = BTreeMap::new();
-    for param in params
-        .iter()
-        .filter(|param| selection.targets.contains_key(&param.path))
-    {
-        let shape = &selection.targets[&param.path];
-        let svd = svds.get(&param.path);
-        let context = LayerContext {
-            config,
-            shape,
-            weight: &weights[&param.path],
-            svd,
-            device: &param.device,
-        };
-        if let Some(adapter) = config.method.get().build(context)? {
-            adapters.insert(param.path.clone(), adapter);
-        }
-        let values = svd.map(ThinSvd::values);
-        let plan = config.method.get().plan(config, shape, values.as_deref())?;
-        plans.insert(param.path.clone(), plan);
-    }
-    let report = report(config, &params, &selection, plans);
+/// [`attach`] with ranks that were chosen before.
+///
+/// # Errors
+/// Those of [`attach`]; [`PeftError::OtherRank`].
+pub(crate) fn attach_ranks<M: Module>(
+    model: M,
+    config: &AdapterConfig,
+    chosen: Option<&Ranks>,
+) -> Result<(M, AttachReport), PeftError> {
+    let params = unadapted(&model)?;
+    let selection = select(config, &params)?;
+    let built = build(&model, config, &params, &selection, chosen)?;
+    let report = report(config, &params, &selection, &built.ranks);
     let attacher = Attacher {
-        adapters,
-        trained: selection.trained,
+        adapters: built.adapters(DEFAULT_ADAPTER, config),
+        trained: Some(selection.trained),
     };
     Ok((model.apply_reparameterization(attacher), report))
 }
@@ -73,67 +58,221 @@ pub fn attach<M: Module>(model: M, config: &AdapterConfig) -> Result<(M, AttachR
 /// # Errors
 /// Those of [`attach`].
 pub fn plan<M: Module>(model: &M, config: &AdapterConfig) -> Result<AttachReport, PeftError> {
-    let params = inventory(model);
+    let params = unadapted(model)?;
     let selection = select(config, &params)?;
-    let svds = if config.method.get().spectrum(config) == Spectrum::ForPlanning {
-        decompose(&selection, &read_targets(model, &selection)?)?
+    let decompositions = if config.ranks_by_spectrum() {
+        let weights = read_targets(model, &params, &selection)?;
+        decompose(&weights, &selection, |_| Spectrum::Full)?
     } else {
         BTreeMap::new()
     };
-    let mut plans = BTreeMap::new();
-    // In the model's order, so that both report the same error first.
-    for path in params.iter().map(|param| &param.path) {
-        let Some(shape) = selection.targets.get(path) else {
-            continue;
-        };
-        let values = svds.get(path).map(ThinSvd::values);
-        plans.insert(
-            path.clone(),
-            config.method.get().plan(config, shape, values.as_deref())?,
-        );
-    }
-    Ok(report(config, &params, &selection, plans))
+    let ranks = ranks(
+        config,
+        &selection,
+        params.iter().map(|param| param.path.clone()),
+        &singular_values(&decompositions),
+    )?;
+    Ok(report(config, &params, &selection, &ranks))
 }
 
-/// The values of the target weights, all finite.
+/// The parameters of a model without adapters.
+///
+/// # Errors
+/// [`PeftError::AlreadyAttached`].
+fn unadapted<M: Module>(model: &M) -> Result<Vec<FloatParam>, PeftError> {
+    let params = inventory(model);
+    match params.iter().find_map(|param| param.adapts.clone()) {
+        Some(path) => Err(PeftError::AlreadyAttached { path }),
+        None => Ok(params),
+    }
+}
+
+/// The factors of all targets.
+pub(crate) struct Built {
+    /// By the path of the weight: shape of the whole weight, and its parts.
+    factors: BTreeMap<String, (WeightShape, Vec<(Target, crate::registry::Factors)>)>,
+    pub(crate) ranks: Ranks,
+}
+
+impl Built {
+    /// As adapters of that name, by the path of the weight.
+    pub(crate) fn adapters(self, name: &str, config: &AdapterConfig) -> BTreeMap<String, Adapter> {
+        let weights = self.factors.into_iter();
+        let adapters = weights.map(|(path, (whole, parts))| {
+            let parts = parts.into_iter().map(|(target, factors)| Part {
+                name: name.to_owned(),
+                slice: target.slice,
+                strength: 1.0,
+                method: config.method,
+                factors,
+            });
+            let adapter = Adapter {
+                parts: parts.collect(),
+                along: usize::from(whole.is_transposed()),
+            };
+            (path, adapter)
+        });
+        adapters.collect()
+    }
+}
+
+/// Decomposes, chooses ranks and makes the factors.
+///
+/// # Errors
+/// Those of [`attach_ranks`].
+pub(crate) fn build<M: Module>(
+    model: &M,
+    config: &AdapterConfig,
+    params: &[FloatParam],
+    selection: &Selection,
+    chosen: Option<&Ranks>,
+) -> Result<Built, PeftError> {
+    let method = config.method.get();
+    let weights = read_targets(model, params, selection)?;
+    let order = || params.iter().map(|param| param.path.clone());
+    // Which decomposition is used may depend on the configuration alone: factors that were chosen and
+    // trained in one basis meet the same basis when they are loaded.
+    let by_spectrum = config.ranks_by_spectrum();
+    let mut svds = BTreeMap::new();
+    if by_spectrum {
+        svds = decompose(&weights, selection, |_| Spectrum::Full)?;
+    }
+    let ranks = match chosen {
+        Some(chosen) => checked(config, selection, chosen)?,
+        None => ranks(config, selection, order(), &singular_values(&svds))?,
+    };
+    let needed = |path: &str| method.spectrum(ranks[path]);
+    if by_spectrum {
+        for (path, svd) in &mut svds {
+            if let Spectrum::Leading(rank) = needed(path) {
+                *svd = svd.leading(rank);
+            }
+        }
+    } else {
+        svds = decompose(&weights, selection, needed)?;
+    }
+    let mut factors = BTreeMap::new();
+    for param in params {
+        let Some(targets) = selection.targets.get(&param.path) else {
+            continue;
+        };
+        let mut parts = Vec::new();
+        for target in targets {
+            let path = &target.shape.path;
+            let context = LayerContext {
+                config,
+                shape: &target.shape,
+                rank: ranks[path],
+                weight: &weights[path],
+                svd: svds.get(path),
+                device: &param.device,
+            };
+            if let Some(factors) = method.build(context)? {
+                parts.push((target.clone(), factors));
+            }
+        }
+        factors.insert(param.path.clone(), (param.weight_shape(), parts));
+    }
+    Ok(Built { factors, ranks })
+}
+
+/// Ranks from elsewhere: one for every target, possible there, and what the configuration asks for. Where
+/// the spectrum decided, and for tails that were trained to other ranks, it asks for nothing definite.
+fn checked(
+    config: &AdapterConfig,
+    selection: &Selection,
+    chosen: &Ranks,
+) -> Result<Ranks, PeftError> {
+    let mut ranks = Ranks::new();
+    for shape in selection.shapes() {
+        let rank = chosen.get(&shape.path).copied();
+        let asked = match config.ranks_by_spectrum() {
+            true => None,
+            false => config.method.get().rank(config, shape, None)?,
+        };
+        let is_asked = |rank: &LayerRank| match asked {
+            Some(asked @ LayerRank::HeadTail { .. }) => asked.with_shared(rank.shared()) == *rank,
+            Some(asked) => asked == *rank,
+            None => true,
+        };
+        let fits = |rank: &LayerRank| config.method.get().fits(shape, *rank);
+        match rank.filter(|rank| fits(rank) && is_asked(rank)) {
+            Some(rank) => ranks.insert(shape.path.clone(), rank),
+            None => {
+                return Err(PeftError::OtherRank {
+                    path: shape.path.clone(),
+                    rank: rank.map_or_else(|| "none".into(), |rank| rank.to_string()),
+                    limit: shape.k(),
+                });
+            }
+        };
+    }
+    Ok(ranks)
+}
+
+/// The values of the targets in Burn's layout, all finite, by the path of what is adapted.
 fn read_targets<M: Module>(
     model: &M,
+    params: &[FloatParam],
     selection: &Selection,
 ) -> Result<BTreeMap<String, Vec<f32>>, PeftError> {
-    let weights = values(model, |path| selection.targets.contains_key(path))?;
-    match weights
+    let mut weights = values(model, |path| selection.targets.contains_key(path))?;
+    if let Some((path, _)) = weights
         .iter()
         .find(|(_, values)| values.iter().any(|value| !value.is_finite()))
     {
-        Some((path, _)) => Err(PeftError::NonFinite {
+        return Err(PeftError::NonFinite {
             path: path.clone(),
             context: "",
-        }),
-        None => Ok(weights),
+        });
     }
+    let mut read = BTreeMap::new();
+    for param in params {
+        let Some(values) = weights.remove(&param.path) else {
+            continue;
+        };
+        let whole = param.weight_shape();
+        for target in &selection.targets[&param.path] {
+            let values = match &target.slice {
+                Some(slice) => slice.values(&whole, &values),
+                None => values.clone(),
+            };
+            read.insert(target.shape.path.clone(), values);
+        }
+    }
+    Ok(read)
 }
 
-/// Decomposes the target weights, read as `[out, in]`, in parallel over layers.
+/// Decomposes the targets, read as `[out, in]`, in parallel over layers, each as far as it is needed.
 fn decompose(
-    selection: &Selection,
     weights: &BTreeMap<String, Vec<f32>>,
+    selection: &Selection,
+    needed: impl Fn(&str) -> Spectrum + Sync,
 ) -> Result<BTreeMap<String, ThinSvd>, PeftError> {
-    let decomposed: Vec<(String, Option<ThinSvd>)> = weights
-        .par_iter()
-        .map(|(path, values)| {
-            let shape = &selection.targets[path];
-            (path.clone(), decompose_weight(shape, values))
+    let shapes: Vec<&WeightShape> = selection
+        .shapes()
+        .filter(|shape| needed(&shape.path) != Spectrum::Unused)
+        .collect();
+    let decomposed: Vec<(&WeightShape, Option<ThinSvd>)> = shapes
+        .into_par_iter()
+        .map(|shape| {
+            let svd = decompose_weight(shape, &weights[&shape.path]);
+            let svd = svd.map(|svd| match needed(&shape.path) {
+                Spectrum::Leading(count) => svd.leading(count),
+                Spectrum::Unused | Spectrum::Full => svd,
+            });
+            (shape, svd)
         })
         .collect();
     decomposed
         .into_iter()
-        .map(|(path, svd)| match svd {
-            Some(svd) => Ok((path, svd)),
-            None => {
-                let shape = &selection.targets[&path];
-                let (rows, cols) = (shape.out(), shape.fan_in());
-                Err(PeftError::NoConvergence { path, rows, cols })
-            }
+        .map(|(shape, svd)| match svd {
+            Some(svd) => Ok((shape.path.clone(), svd)),
+            None => Err(PeftError::NoConvergence {
+                path: shape.path.clone(),
+                rows: shape.out(),
+                cols: shape.fan_in(),
+            }),
         })
         .collect()
 }
@@ -145,24 +284,31 @@ fn decompose_weight(shape: &WeightShape, values: &[f32]) -> Option<ThinSvd> {
     })
 }
 
-fn report(
+fn singular_values(svds: &BTreeMap<String, ThinSvd>) -> BTreeMap<String, Vec<f32>> {
+    let all = svds.iter();
+    all.map(|(path, svd)| (path.clone(), svd.values()))
+        .collect()
+}
+
+pub(crate) fn report(
     config: &AdapterConfig,
     params: &[FloatParam],
     selection: &Selection,
-    mut plans: BTreeMap<String, LayerPlan>,
+    ranks: &Ranks,
 ) -> AttachReport {
     let (mut adapted, mut whole) = (Vec::new(), Vec::new());
     for param in params {
-        if let Some(LayerPlan { rank, trainable }) = plans.remove(&param.path) {
-            let WeightShape { path, dims } = selection.targets[&param.path].clone();
-            let method = config.method.to_string();
-            adapted.push(LayerReport {
-                path,
-                shape: dims,
-                method,
-                rank,
-                trainable,
-            });
+        if let Some(targets) = selection.targets.get(&param.path) {
+            adapted.extend(targets.iter().map(|target| {
+                let rank = ranks[&target.shape.path];
+                LayerReport {
+                    path: target.shape.path.clone(),
+                    shape: target.shape.dims.clone(),
+                    method: config.method.to_string(),
+                    rank: rank.to_string(),
+                    trainable: config.method.get().trainable(&target.shape, rank),
+                }
+            }));
         } else if selection.trained.contains(&param.path) {
             let shape = torch_dims(&param.dims, param.container == "Linear");
             whole.push(LayerReport::whole(&param.path, shape, param.len()));
@@ -173,9 +319,10 @@ fn report(
 }
 
 /// Hands each parameter its adapter and its state.
-struct Attacher {
-    adapters: BTreeMap<String, Adapter>,
-    trained: BTreeSet<String>,
+pub(crate) struct Attacher {
+    pub(crate) adapters: BTreeMap<String, Adapter>,
+    /// What stays trainable; `None` leaves the parameters' states alone.
+    pub(crate) trained: Option<BTreeSet<String>>,
 }
 
 impl Reparameterizer for Attacher {
@@ -186,9 +333,10 @@ impl Reparameterizer for Attacher {
         path: &str,
         param: Param<Tensor<D>>,
     ) -> (Param<Tensor<D>>, Option<Adapter>) {
-        (
-            param.set_require_grad(self.trained.contains(path)),
-            self.adapters.remove(path),
-        )
+        let param = match &self.trained {
+            Some(trained) => param.set_require_grad(trained.contains(path)),
+            None => param,
+        };
+        (param, self.adapters.remove(path))
     }
 }

@@ -152,12 +152,12 @@ pub(crate) fn constant<const D: usize>(
     Tensor::from_data(TensorData::new(values, dims), (device, DType::F32))
 }
 
-/// The product of two pairs of factors summed: `[a | c] [b ; d]`, one matrix product.
-pub(crate) fn sum_of_products(pairs: Vec<(Tensor<2>, Tensor<2>)>) -> Option<Tensor<2>> {
+/// Pairs of factors as one whose product is the sum of theirs: `[a | c] [b ; d]`.
+pub(crate) fn side_by_side(pairs: Vec<(Tensor<2>, Tensor<2>)>) -> Option<(Tensor<2>, Tensor<2>)> {
     let (mut lefts, mut rights): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
     match lefts.len() {
         0 => None,
-        1 => Some(lefts.remove(0).matmul(rights.remove(0))),
-        _ => Some(Tensor::cat(lefts, 1).matmul(Tensor::cat(rights, 0))),
+        1 => Some((lefts.remove(0), rights.remove(0))),
+        _ => Some((Tensor::cat(lefts, 1), Tensor::cat(rights, 0))),
     }
 }

@@ -1,12 +1,11 @@
 //! What to train: method, targets, ranks and extras, as a recipe's `[adapter]` table writes them.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use serde::de::{self, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::error::PeftError;
+use crate::rank::Rank;
 use crate::registry::MethodId;
 
 /// Keys that every method reads.
@@ -25,7 +24,9 @@ pub struct AdapterConfig {
     /// Regular expressions over module paths. One matches when it covers a path from a segment
     /// boundary to its end: `attn\.(qkv|proj)` matches `blocks.3.attn.qkv`. A name alone is such an
     /// expression, so lists of suffixes in the manner of HF peft work as they are. `all-linear`
-    /// stands for every linear layer.
+    /// stands for every linear layer. A name with `[q,v]` behind it means these thirds of a fused
+    /// projection, with `[0:64,128:192]` these rows: `attn\.qkv[q,v]` adapts q and v on their own and
+    /// leaves k alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<String>,
     /// Expressions for what is no target although `targets` matches it.
@@ -60,6 +61,11 @@ pub struct AdapterConfig {
     /// SVFT: trained off-diagonals on either side of the singular values. Default: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub band: Option<usize>,
+    /// SALT, LoRA and its kin: trained parameters of the whole adapter. What is left after the fixed
+    /// part (SALT's heads) is shared over the layers in proportion to the energy of their tails, see
+    /// [`crate::budget`]. Instead of `tail_rank` or `rank`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rank_budget: Option<usize>,
     /// Exceptions to `head_rank` (SALT) or `rank` (LoRA and its kin): the first key, in alphabetical
     /// order, that matches a path like a target does gives that layer its rank.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -93,6 +99,7 @@ impl AdapterConfig {
             rank: None,
             alpha: None,
             band: None,
+            rank_budget: None,
             rank_pattern: BTreeMap::new(),
             alpha_pattern: BTreeMap::new(),
             modules_to_save: Vec::new(),
@@ -118,6 +125,7 @@ impl AdapterConfig {
             ("rank", self.rank.is_some()),
             ("alpha", self.alpha.is_some()),
             ("band", self.band.is_some()),
+            ("rank_budget", self.rank_budget.is_some()),
             ("rank_pattern", !self.rank_pattern.is_empty()),
             ("alpha_pattern", !self.alpha_pattern.is_empty()),
         ];
@@ -150,129 +158,37 @@ impl AdapterConfig {
         for rank in self.rank_pattern.values() {
             rank.check("rank_pattern")?;
         }
+        self.check_budget()?;
         method.check(self)
     }
-}
 
-/// How a rank is chosen.
-///
-/// Written as an integer (absolute), a fraction in (0, 1] (share of k, the smaller side of the
-/// matrix) or `"energy:0.9"` (the smallest rank whose singular values hold that share of the sum of
-/// squares).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Rank {
-    /// This many, for every layer.
-    Absolute(usize),
-    /// `max(1, floor(ratio * k))`.
-    Ratio(f64),
-    /// The smallest r with `sum_{i<r} s_i^2 >= share * sum_i s_i^2`.
-    Energy(f64),
-}
-
-impl Rank {
-    /// Whether the singular values decide.
-    pub(crate) fn is_of_spectrum(self) -> bool {
-        matches!(self, Rank::Energy(_))
-    }
-
-    /// The rank for a matrix whose smaller side is `k` and whose singular values are `values`.
-    /// Without values an energy rank is `None`. The result may exceed `k`.
-    pub(crate) fn resolve(self, k: usize, values: Option<&[f32]>) -> Option<usize> {
-        match self {
-            Rank::Absolute(rank) => Some(rank),
-            // The small slack keeps e.g. 0.3 * 10 at 3 although the product rounds below it.
-            Rank::Ratio(ratio) => Some(((ratio * k as f64 + 1e-9) as usize).max(1)),
-            Rank::Energy(share) => values.map(|values| energy_rank(values, share)),
-        }
-    }
-
-    fn check(self, setting: &'static str) -> Result<(), PeftError> {
-        let ok = match self {
-            Rank::Absolute(_) => true,
-            Rank::Ratio(share) | Rank::Energy(share) => share > 0.0 && share <= 1.0,
-        };
-        if ok {
+    /// A budget decides ranks that nothing else gives.
+    fn check_budget(&self) -> Result<(), PeftError> {
+        if self.rank_budget.is_none() {
             return Ok(());
         }
-        Err(PeftError::InvalidSetting {
-            setting,
-            value: self.to_string(),
-            expected: "an integer, a fraction in (0, 1], or \"energy:SHARE\" with SHARE in (0, 1]",
-        })
-    }
-}
-
-/// The smallest count of leading values that holds `share` of the energy; at least 1.
-fn energy_rank(values: &[f32], share: f64) -> usize {
-    let squares = values.iter().map(|v| f64::from(*v) * f64::from(*v));
-    let wanted = share * squares.clone().sum::<f64>();
-    let mut held = 0.0;
-    for (index, square) in squares.enumerate() {
-        held += square;
-        if held >= wanted {
-            return index + 1;
+        let shares_heads = self.method.get().settings().contains(&"tail_rank");
+        let given = if shares_heads {
+            self.tail_rank.is_some()
+        } else {
+            self.rank.is_some() || !self.rank_pattern.is_empty()
+        };
+        match given {
+            true => Err(PeftError::InvalidSetting {
+                setting: "rank_budget",
+                value: "given together with the ranks that it would choose".into(),
+                expected: "one of the two: `rank_budget`, or `tail_rank` (SALT), `rank` and \
+                           `rank_pattern` (LoRA and its kin)",
+            }),
+            false => Ok(()),
         }
     }
-    values.len()
-}
 
-impl fmt::Display for Rank {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Rank::Absolute(rank) => write!(f, "{rank}"),
-            Rank::Ratio(ratio) => write!(f, "{ratio:?}"),
-            Rank::Energy(share) => write!(f, "energy:{share}"),
-        }
-    }
-}
-
-impl Serialize for Rank {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Rank::Absolute(rank) => serializer.serialize_u64(*rank as u64),
-            Rank::Ratio(ratio) => serializer.serialize_f64(*ratio),
-            Rank::Energy(_) => serializer.collect_str(self),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Rank {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct RankVisitor;
-
-        impl Visitor<'_> for RankVisitor {
-            type Value = Rank;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a rank: an integer, a fraction in (0, 1], or \"energy:SHARE\"")
-            }
-
-            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Rank, E> {
-                usize::try_from(value)
-                    .map(Rank::Absolute)
-                    .map_err(E::custom)
-            }
-
-            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Rank, E> {
-                usize::try_from(value)
-                    .map(Rank::Absolute)
-                    .map_err(|_| E::invalid_value(de::Unexpected::Signed(value), &self))
-            }
-
-            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Rank, E> {
-                Ok(Rank::Ratio(value))
-            }
-
-            fn visit_str<E: de::Error>(self, value: &str) -> Result<Rank, E> {
-                value
-                    .strip_prefix("energy:")
-                    .and_then(|share| share.trim().parse().ok())
-                    .map(Rank::Energy)
-                    .ok_or_else(|| E::invalid_value(de::Unexpected::Str(value), &self))
-            }
-        }
-
-        deserializer.deserialize_any(RankVisitor)
+    /// Whether singular values decide a rank.
+    pub fn ranks_by_spectrum(&self) -> bool {
+        let ranks = self.head_rank.iter().chain(&self.rank);
+        let mut ranks = ranks.chain(self.rank_pattern.values());
+        self.rank_budget.is_some() || ranks.any(|rank| rank.is_of_spectrum())
     }
 }
 
@@ -308,47 +224,6 @@ pub enum Init {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn check(input: &str, expected: Result<Rank, &str>) {
-        let got: Result<Rank, _> = serde_json::from_str(input);
-        match (got, expected) {
-            (Ok(rank), Ok(expected)) => {
-                assert_eq!(rank, expected);
-                let back = serde_json::to_string(&rank).expect("ranks serialise");
-                assert_eq!(
-                    serde_json::from_str::<Rank>(&back).expect("and read back"),
-                    rank
-                );
-            }
-            (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
-            (got, expected) => panic!("{input}: {got:?}, expected {expected:?}"),
-        }
-    }
-
-    #[test]
-    fn ranks_are_written_three_ways() {
-        check("8", Ok(Rank::Absolute(8)));
-        check("0.1", Ok(Rank::Ratio(0.1)));
-        check("1.0", Ok(Rank::Ratio(1.0)));
-        check("\"energy:0.9\"", Ok(Rank::Energy(0.9)));
-        check("-1", Err("integer"));
-        check("\"energy\"", Err("energy:SHARE"));
-        check("true", Err("a rank"));
-    }
-
-    #[test]
-    fn ranks_resolve() {
-        assert_eq!(Rank::Ratio(0.1).resolve(192, None), Some(19));
-        assert_eq!(Rank::Ratio(0.3).resolve(10, None), Some(3));
-        assert_eq!(Rank::Ratio(0.1).resolve(4, None), Some(1));
-        assert_eq!(Rank::Energy(0.5).resolve(3, None), None);
-        // Energies 16, 4, 1: two of them hold 20 / 21 = 0.952.
-        let values = [4.0, 2.0, 1.0];
-        assert_eq!(Rank::Energy(0.76).resolve(3, Some(&values)), Some(1));
-        assert_eq!(Rank::Energy(0.95).resolve(3, Some(&values)), Some(2));
-        assert_eq!(Rank::Energy(1.0).resolve(3, Some(&values)), Some(3));
-        assert_eq!(Rank::Energy(0.9).resolve(2, Some(&[0.0, 0.0])), Some(1));
-    }
 
     #[test]
     fn settings_of_another_method_are_refused() {

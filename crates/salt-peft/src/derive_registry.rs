@@ -1,6 +1,6 @@
 //! What follows from the list of methods: the method table and the type that holds any factors.
 
-/// Derives `METHODS` and `Adapter` from the list in `registry.rs`.
+/// Derives `METHODS` and `Factors` from the list in `registry.rs`.
 macro_rules! registry {
     ($($module:ident :: $method:ident $(=> $adapter:ident)?),* $(,)?) => {
         /// The registered methods, in the order of the list.
@@ -16,48 +16,70 @@ macro_rules! registry {
         registry! { @adapters [$($kept)*] $($rest)* }
     };
     (@adapters [$($module:ident $method:ident $adapter:ident,)*]) => {
-        /// The factors attached to one weight, whichever method made them.
-        ///
-        /// Burn allows one type name per reparameterized parameter and no nesting, so all methods
-        /// share this one. It adds no segment of its own to the factors' paths, which read
-        /// `<weight>.adapter.<factor>`.
+        /// The factors of one part of an [`Adapter`](crate::adapter::Adapter), whichever method made
+        /// them.
         #[derive(Clone, Debug)]
         #[expect(
             clippy::large_enum_variant,
             reason = "one per adapted weight, and Burn boxes it: the bytes are few and on the heap"
         )]
-        pub enum Adapter {
+        pub enum Factors {
             $(#[doc = concat!("See [`", stringify!($adapter), "`].")] $method($adapter),)*
+            /// See [`WholeFactors`].
+            Whole(WholeFactors),
         }
 
-        impl Adapter {
-            /// The registered method that made the factors.
-            pub fn method(&self) -> MethodId {
-                match self { $(Adapter::$method(_) => MethodId(&$module::$method),)* }
-            }
-
+        impl Factors {
             /// See [`LayerAdapter::negated_update`].
             pub fn negated_update(&self, base: Tensor<2>) -> Tensor<2> {
-                match self { $(Adapter::$method(inner) => inner.negated_update(base),)* }
+                match self {
+                    $(Factors::$method(inner) => inner.negated_update(base),)*
+                    Factors::Whole(inner) => inner.negated_update(base),
+                }
             }
 
             /// See [`LayerAdapter::penalty`].
             pub fn penalty(&self) -> Option<Tensor<1>> {
-                match self { $(Adapter::$method(inner) => inner.penalty(),)* }
+                match self {
+                    $(Factors::$method(inner) => inner.penalty(),)*
+                    Factors::Whole(inner) => inner.penalty(),
+                }
             }
 
             /// See [`LayerAdapter::basis_probe`].
             pub fn basis_probe(&self) -> Option<[f64; 4]> {
-                match self { $(Adapter::$method(inner) => inner.basis_probe(),)* }
+                match self {
+                    $(Factors::$method(inner) => inner.basis_probe(),)*
+                    Factors::Whole(inner) => inner.basis_probe(),
+                }
             }
 
             /// See [`LayerAdapter::rank`].
-            pub fn rank(&self) -> usize {
-                match self { $(Adapter::$method(inner) => inner.rank(),)* }
+            pub fn rank(&self) -> LayerRank {
+                match self {
+                    $(Factors::$method(inner) => inner.rank(),)*
+                    Factors::Whole(inner) => inner.rank(),
+                }
+            }
+
+            /// See [`LayerAdapter::hf_factors`].
+            pub fn hf_factors(&self) -> Option<HfFactors> {
+                match self {
+                    $(Factors::$method(inner) => inner.hf_factors(),)*
+                    Factors::Whole(inner) => inner.hf_factors(),
+                }
+            }
+
+            /// Where the factors are.
+            pub(crate) fn device(&self) -> Device {
+                self.devices().into_iter().next().unwrap_or_default()
             }
 
             pub(crate) fn file_key(&self, field: &str) -> String {
-                match self { $(Adapter::$method(_) => $adapter::file_key(field),)* }
+                match self {
+                    $(Factors::$method(_) => $adapter::file_key(field),)*
+                    Factors::Whole(_) => WholeFactors::file_key(field),
+                }
             }
 
             pub(crate) fn file_shape(
@@ -66,42 +88,68 @@ macro_rules! registry {
                 weight: &WeightShape,
                 dims: &[usize],
             ) -> Vec<usize> {
-                match self { $(Adapter::$method(_) => $adapter::file_shape(field, weight, dims),)* }
+                match self {
+                    $(Factors::$method(_) => $adapter::file_shape(field, weight, dims),)*
+                    Factors::Whole(_) => WholeFactors::file_shape(field, weight, dims),
+                }
             }
         }
 
-        impl Module for Adapter {
+        impl Module for Factors {
             fn collect_devices(&self, devices: Devices) -> Devices {
-                match self { $(Adapter::$method(inner) => inner.collect_devices(devices),)* }
+                match self {
+                    $(Factors::$method(inner) => inner.collect_devices(devices),)*
+                    Factors::Whole(inner) => inner.collect_devices(devices),
+                }
             }
 
             fn fork(self, device: &Device) -> Self {
-                match self { $(Adapter::$method(inner) => Adapter::$method(inner.fork(device)),)* }
+                match self {
+                    $(Factors::$method(inner) => Factors::$method(inner.fork(device)),)*
+                    Factors::Whole(inner) => Factors::Whole(inner.fork(device)),
+                }
             }
 
             fn to_device(self, device: &Device) -> Self {
-                match self { $(Adapter::$method(inner) => Adapter::$method(inner.to_device(device)),)* }
+                match self {
+                    $(Factors::$method(inner) => Factors::$method(inner.to_device(device)),)*
+                    Factors::Whole(inner) => Factors::Whole(inner.to_device(device)),
+                }
             }
 
             fn train(self) -> Self {
-                match self { $(Adapter::$method(inner) => Adapter::$method(Module::train(inner)),)* }
+                match self {
+                    $(Factors::$method(inner) => Factors::$method(Module::train(inner)),)*
+                    Factors::Whole(inner) => Factors::Whole(Module::train(inner)),
+                }
             }
 
             fn valid(&self) -> Self {
-                match self { $(Adapter::$method(inner) => Adapter::$method(inner.valid()),)* }
+                match self {
+                    $(Factors::$method(inner) => Factors::$method(inner.valid()),)*
+                    Factors::Whole(inner) => Factors::Whole(inner.valid()),
+                }
             }
 
             fn materialize(self) -> Self {
-                match self { $(Adapter::$method(inner) => Adapter::$method(inner.materialize()),)* }
+                match self {
+                    $(Factors::$method(inner) => Factors::$method(inner.materialize()),)*
+                    Factors::Whole(inner) => Factors::Whole(inner.materialize()),
+                }
             }
 
             fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
-                inspect::offer(self);
-                match self { $(Adapter::$method(inner) => inner.visit(visitor),)* }
+                match self {
+                    $(Factors::$method(inner) => inner.visit(visitor),)*
+                    Factors::Whole(inner) => inner.visit(visitor),
+                }
             }
 
             fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
-                match self { $(Adapter::$method(inner) => Adapter::$method(inner.map(mapper)),)* }
+                match self {
+                    $(Factors::$method(inner) => Factors::$method(inner.map(mapper)),)*
+                    Factors::Whole(inner) => Factors::Whole(inner.map(mapper)),
+                }
             }
         }
     };

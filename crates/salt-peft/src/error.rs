@@ -77,7 +77,7 @@ pub enum PeftError {
     /// A target is no weight that an adapter can change.
     #[error(
         "target `{path}` is a {container} parameter of shape {shape:?}; adapters change the weight \
-         of Linear ([in, out]) and Conv2d ([out, in, kh, kw]) layers. Narrow `targets`, or name it \
+         of Linear, Conv2d and ConvTranspose2d layers. Narrow `targets`, or name it \
          in `modules_to_save` to train it whole"
     )]
     UnsupportedTarget {
@@ -198,6 +198,61 @@ pub enum PeftError {
     WrongBasis {
         /// The layer.
         path: String,
+    },
+    /// A layer has no rank, or one that its factors cannot have.
+    #[error(
+        "the rank of `{path}` is {rank}, expected one that this method can have there, at most {limit}. \
+         Use the adapter folder as it was written"
+    )]
+    OtherRank {
+        /// The layer.
+        path: String,
+        /// The rank received.
+        rank: String,
+        /// The largest possible rank.
+        limit: usize,
+    },
+    /// The model carries no adapter of that name.
+    #[error("the model carries no adapter named `{name}`; it carries: {known}")]
+    UnknownAdapter {
+        /// What was asked for.
+        name: String,
+        /// The names it carries.
+        known: String,
+    },
+    /// An adapter trains a parameter of the model in place, so that other adapters would have no fixed
+    /// base.
+    #[error(
+        "the attached adapter trains `{path}` in place, and with it the base of every other adapter. \
+         Load or add it under a name instead, or merge it first"
+    )]
+    TrainedInPlace {
+        /// The first such parameter.
+        path: String,
+    },
+    /// An adapter of HF peft uses something that is not known here and changes what it computes.
+    #[error(
+        "{} uses `{feature}` ({value}), which is not supported and would change the result. Merge the \
+         adapter with HF peft (`merge_and_unload`), or convert it to a plain LoRA there", path.display()
+    )]
+    UnsupportedFeature {
+        /// The field or tensor.
+        feature: String,
+        /// Its value.
+        value: String,
+        /// The configuration.
+        path: PathBuf,
+    },
+    /// An update is not what HF peft's LoRA can express.
+    #[error(
+        "`{path}` cannot be written as a LoRA: {reason}. Give a rank to write the best approximation of that \
+         rank, or merge the adapter into the weights"
+    )]
+    NoLowRank {
+        /// The layer.
+        path: String,
+        /// Why.
+        reason: String,
     },
     /// The adapter file names other layers than this model has.
     #[error(

@@ -39,11 +39,11 @@ impl FloatParam {
         self.path.rsplit('.').next().unwrap_or_default()
     }
 
-    /// Whether adapters can change it: the weight of a linear layer or convolution.
+    /// Whether adapters can change it: the weight of a linear layer or of a convolution, transposed
+    /// or not.
     pub(crate) fn is_adaptable(&self) -> bool {
-        // Other holders of matrices: an embedding is looked up, not multiplied, and a transposed
-        // convolution has its inputs first.
-        let foreign = self.container.contains("Embedding") || self.container.contains("Transpose");
+        // Another holder of matrices: an embedding is looked up, not multiplied.
+        let foreign = self.container.contains("Embedding");
         matches!(self.dims.len(), 2 | 4) && !foreign && self.dims.iter().all(|dim| *dim > 0)
     }
 
@@ -69,6 +69,9 @@ impl FloatParam {
             .module_path()
             .filter(|path| !path.is_empty())
             .unwrap_or(&self.path);
+        if self.container.contains("ConvTranspose") {
+            return WeightShape::conv_transpose(path, self.dims.clone());
+        }
         WeightShape::new(path, torch_dims(&self.dims, true))
     }
 

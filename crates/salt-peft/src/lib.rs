@@ -40,9 +40,12 @@ mod readme {}
 #[macro_use]
 mod derive_registry;
 
+pub mod adapter;
 pub mod adapter_file;
+mod allocate;
 pub mod attach;
 mod basis;
+pub mod budget;
 pub mod config;
 pub mod error;
 mod fingerprint;
@@ -55,22 +58,32 @@ mod nearest;
 pub mod penalty;
 pub mod presets;
 mod random;
+pub mod rank;
 pub mod registry;
 pub mod report;
 mod select;
+pub mod several;
+mod slice;
 pub mod state;
 pub mod svd;
+pub mod tails;
 pub mod unload;
 pub mod weight;
+mod whole;
 
-pub use adapter_file::{AdapterHeader, load_adapter, read_header, save_adapter};
+pub use adapter_file::{
+    AdapterHeader, ExportOptions, ExportReport, Names, export_hf_lora, import_adapter,
+    load_adapter, load_named, load_renamed, read_header, save_adapter, save_named,
+};
 pub use attach::{attach, plan};
-pub use config::{AdapterConfig, Init, Rank, Relu};
+pub use config::{AdapterConfig, Init, Relu};
 pub use error::PeftError;
 pub use merge::{MergeReport, merge, merge_with_report};
 pub use method::Method;
 pub use penalty::penalty;
+pub use rank::{LayerRank, Rank};
 pub use registry::{MethodId, methods as all_methods};
 pub use report::{AttachReport, LayerReport};
+pub use several::{CarriedAdapter, activate, add_adapter, carried_adapters, remove_adapter};
 pub use state::{load_trainable_state, spectrum_group, trainable_state};
 pub use unload::unload;

@@ -61,7 +61,10 @@ pub fn merge_with_report<M: Module>(model: M) -> Result<(M, MergeReport), PeftEr
         };
         let dims = [param.dims[0], sum.len() / param.dims[0]];
         let base = constant(sum.clone(), dims, &param.device);
-        let negated = to_f32(&param.path, adapter.negated_update(base))?;
+        let Some(negated) = adapter.negated_update(base) else {
+            continue;
+        };
+        let negated = to_f32(&param.path, negated)?;
         sum.iter_mut().zip(negated).for_each(|(w, n)| *w -= n);
     }
     let merged = merge(model)?;

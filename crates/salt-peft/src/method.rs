@@ -4,9 +4,11 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde_json::Value;
 
+use crate::adapter_file::export::HfFactors;
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
-use crate::registry::Adapter;
+use crate::rank::LayerRank;
+use crate::registry::Factors;
 use crate::svd::ThinSvd;
 use crate::weight::WeightShape;
 
@@ -21,24 +23,15 @@ pub enum Scope {
     Everything,
 }
 
-/// How much of a weight's spectrum a method needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// How much of a weight's singular value decomposition the factors need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spectrum {
     /// None of it.
     Unused,
-    /// The singular values decide the rank; attaching needs the vectors too.
-    ForPlanning,
-    /// Attaching needs the decomposition, planning does not.
-    ForAttaching,
-}
-
-/// What a method trains at one layer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LayerPlan {
-    /// The rank in words, e.g. `19+4` for SALT's head and tail.
-    pub rank: String,
-    /// Trained parameters.
-    pub trainable: usize,
+    /// The leading triplets, this many.
+    Leading(usize),
+    /// All of it.
+    Full,
 }
 
 /// One line of the registry.
@@ -75,43 +68,51 @@ pub trait Method: Sync {
         Ok(())
     }
 
-    /// How much of the spectrum it needs with this configuration.
-    fn spectrum(&self, _config: &AdapterConfig) -> Spectrum {
-        Spectrum::Unused
-    }
-
-    /// Counts what it would train at a layer. `values` are the singular values, given when
-    /// [`Method::spectrum`] asks for them; without them an energy rank cannot be told.
+    /// The rank of a layer by this configuration. `values` are the singular values, given when they
+    /// decide; without them such a rank is `None`. What a budget decides is 0 here. Called for targets
+    /// only.
     ///
     /// # Errors
-    /// [`PeftError::RankAboveLimit`].
-    fn plan(
+    /// [`PeftError::RankAboveLimit`], [`PeftError::InvalidSetting`].
+    fn rank(
         &self,
         _config: &AdapterConfig,
         _shape: &WeightShape,
         _values: Option<&[f32]>,
-    ) -> Result<LayerPlan, PeftError> {
-        Ok(LayerPlan {
-            rank: "-".into(),
-            trainable: 0,
-        })
+    ) -> Result<Option<LayerRank>, PeftError> {
+        Ok(None)
     }
 
-    /// Given the rank of every layer's update, fields that other readers of its `adapter_config.json` expect, e.g. HF peft's for LoRA.
+    /// Whether a layer can have factors of this rank: of the right kind, within its limits.
+    fn fits(&self, _shape: &WeightShape, _rank: LayerRank) -> bool {
+        false
+    }
+
+    /// How many parameters it trains at a layer.
+    fn trainable(&self, _shape: &WeightShape, _rank: LayerRank) -> usize {
+        0
+    }
+
+    /// How much of the decomposition the factors of a layer need.
+    fn spectrum(&self, _rank: LayerRank) -> Spectrum {
+        Spectrum::Unused
+    }
+
+    /// Fields that other readers of its `adapter_config.json` expect, e.g. HF peft's for LoRA.
     fn file_fields(
         &self,
         _config: &AdapterConfig,
-        _layers: &[(WeightShape, usize)],
+        _layers: &[(WeightShape, LayerRank)],
     ) -> Vec<(String, Value)> {
         Vec::new()
     }
 
     /// Makes the factors of a layer, `None` for a method of parameter selection. `svd` is given when
-    /// [`Method::spectrum`] asks for it.
+    /// [`Method::spectrum`] asks for it, and the rank is one that [`Method::fits`].
     ///
     /// # Errors
-    /// [`PeftError::RankAboveLimit`].
-    fn build(&self, _layer: LayerContext<'_>) -> Result<Option<Adapter>, PeftError> {
+    /// [`PeftError::InvalidPattern`].
+    fn build(&self, _layer: LayerContext<'_>) -> Result<Option<Factors>, PeftError> {
         Ok(None)
     }
 }
@@ -123,6 +124,8 @@ pub struct LayerContext<'a> {
     pub config: &'a AdapterConfig,
     /// The weight's path and shape.
     pub shape: &'a WeightShape,
+    /// The rank of its factors.
+    pub rank: LayerRank,
     /// The weight's values in Burn's layout, row-major.
     pub weight: &'a [f32],
     /// The decomposition of the weight.
@@ -144,7 +147,7 @@ pub trait LayerAdapter: Module + Sync + 'static {
     /// update leaves the weight's bits alone.
     ///
     /// # Shapes
-    /// - base, output: `[in, out]` for a linear layer, `[out, in/g*kh*kw]` for a convolution
+    /// - base, output: as [`WeightShape::stored`]
     fn negated_update(&self, base: Tensor<2>) -> Tensor<2>;
 
     /// The method's penalty on its update, if it has one and its weight is not zero. `[1]`.
@@ -157,8 +160,13 @@ pub trait LayerAdapter: Module + Sync + 'static {
         None
     }
 
-    /// The largest rank that its update can have.
-    fn rank(&self) -> usize;
+    /// The rank of the factors.
+    fn rank(&self) -> LayerRank;
+
+    /// The update as HF peft's LoRA or DoRA has it; `None` where it is no product of thin factors.
+    fn hf_factors(&self) -> Option<HfFactors> {
+        None
+    }
 
     /// The key of a factor's field in adapter files, below the module's path.
     fn file_key(field: &str) -> String;

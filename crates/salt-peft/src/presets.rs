@@ -3,9 +3,10 @@
 //! The paper adapts SAM ViT-B at 512 px (qkv, proj, lin1, lin2 of twelve blocks and the neck's two
 //! convolutions) and counts over SAM without relative positions, CLIP ViT-B/32 and the text affine.
 
-use crate::config::{AdapterConfig, Rank};
+use crate::config::AdapterConfig;
 use crate::error::PeftError;
 use crate::nearest::nearest;
+use crate::rank::Rank;
 use crate::registry::MethodId;
 use crate::report::{AttachReport, LayerReport};
 use crate::weight::WeightShape;
@@ -112,13 +113,16 @@ pub fn counts(preset: &str) -> Result<AttachReport, PeftError> {
     let config = config(preset)?;
     let mut adapted = Vec::new();
     for shape in layers() {
-        let plan = config.method.get().plan(&config, &shape, None)?;
+        let method = config.method.get();
+        let rank = method.rank(&config, &shape, None)?;
+        let rank = rank.expect("the presets' ranks are absolute");
+        let trainable = method.trainable(&shape, rank);
         adapted.push(LayerReport {
             path: shape.path,
             shape: shape.dims,
             method: config.method.to_string(),
-            rank: plan.rank,
-            trainable: plan.trainable,
+            rank: rank.to_string(),
+            trainable,
         });
     }
     let whole = ALWAYS_TRAINED

@@ -4,13 +4,14 @@
 use std::fmt;
 use std::str::FromStr;
 
-use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor, Reparameterization};
+use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor};
 use burn::tensor::{Device, Tensor};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::adapter_file::SLICED;
+use crate::adapter_file::export::HfFactors;
 use crate::error::PeftError;
-use crate::inspect;
 use crate::method::{LayerAdapter, Method};
 use crate::methods::dora::DoraAdapter;
 use crate::methods::lora::LoraAdapter;
@@ -23,7 +24,9 @@ use crate::methods::{
     bias, decoder, dora, frozen, full, lora, loraxs, norms, olora, pissa, rslora, salt, ssam, svft,
 };
 use crate::nearest::nearest;
-use crate::weight::{WeightShape, updated};
+use crate::rank::LayerRank;
+use crate::weight::WeightShape;
+use crate::whole::WholeFactors;
 
 registry! {
     // the method => its factors at one weight, for methods that attach any
@@ -46,14 +49,6 @@ registry! {
 /// All registered methods, in the order of the list.
 pub fn methods() -> impl Iterator<Item = MethodId> {
     METHODS.iter().map(|method| MethodId(*method))
-}
-
-impl Reparameterization for Adapter {
-    const NAME: &'static str = "adapter";
-
-    fn apply<const D: usize>(&self, base: Tensor<D>) -> Tensor<D> {
-        updated(base, |base| self.negated_update(base))
-    }
 }
 
 /// A registered method; written and parsed as its name.
@@ -83,7 +78,7 @@ impl FromStr for MethodId {
 /// [`PeftError::UnknownMethod`].
 pub(crate) fn check_peft_type(peft_type: &str) -> Result<(), PeftError> {
     let mut types: Vec<_> = methods().map(|method| method.get().peft_type()).collect();
-    if types.contains(&peft_type) {
+    if types.contains(&peft_type.strip_prefix(SLICED).unwrap_or(peft_type)) {
         return Ok(());
     }
     types.dedup();

@@ -9,6 +9,7 @@ use crate::error::PeftError;
 use crate::inventory::FloatParam;
 use crate::method::Scope;
 use crate::nearest::nearest;
+use crate::slice::{Slice, split, split_path};
 use crate::weight::WeightShape;
 
 /// The target that stands for every linear layer.
@@ -20,10 +21,26 @@ const SUGGESTIONS: usize = 3;
 /// The parameters a configuration selects in a model.
 #[derive(Debug, Default)]
 pub(crate) struct Selection {
-    /// Weights to adapt, by parameter path.
-    pub(crate) targets: BTreeMap<String, WeightShape>,
+    /// Weights to adapt, by parameter path, each whole or in rows.
+    pub(crate) targets: BTreeMap<String, Vec<Target>>,
     /// Parameters to train whole, by path.
     pub(crate) trained: BTreeSet<String>,
+}
+
+/// A weight to adapt, or rows of one.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Target {
+    /// Shape and path of what is adapted.
+    pub(crate) shape: WeightShape,
+    /// The rows, unless it is the whole weight.
+    pub(crate) slice: Option<Slice>,
+}
+
+impl Selection {
+    /// Everything that is adapted.
+    pub(crate) fn shapes(&self) -> impl Iterator<Item = &WeightShape> {
+        self.targets.values().flatten().map(|target| &target.shape)
+    }
 }
 
 /// Selects, refusing whatever would silently do nothing.
@@ -36,9 +53,6 @@ pub(crate) fn select(
     params: &[FloatParam],
 ) -> Result<Selection, PeftError> {
     config.check()?;
-    if let Some(path) = params.iter().find_map(|param| param.adapts.clone()) {
-        return Err(PeftError::AlreadyAttached { path });
-    }
     let trained = extras(config, params)?;
     let targets = match config.method.get().scope() {
         Scope::Targets => targets(config, params, &trained)?,
@@ -47,10 +61,10 @@ pub(crate) fn select(
     let ranks = config.rank_pattern.keys().map(|key| ("rank_pattern", key));
     let alphas = config.alpha_pattern.keys();
     for (setting, pattern) in ranks.chain(alphas.map(|key| ("alpha_pattern", key))) {
-        let regex = compile(setting, pattern)?;
-        if !targets.values().any(|shape| covers(&regex, &shape.path)) {
-            let names = targets.values().map(|shape| shape.path.as_str());
-            return Err(no_match(setting, pattern, names));
+        let layer = LayerPattern::new(setting, pattern)?;
+        let paths = || targets.values().flatten().map(|t| t.shape.path.as_str());
+        if !paths().any(|path| layer.matches(path)) {
+            return Err(no_match(setting, pattern, paths()));
         }
     }
     Ok(Selection { targets, trained })
@@ -101,7 +115,7 @@ fn targets(
     config: &AdapterConfig,
     params: &[FloatParam],
     trained: &BTreeSet<String>,
-) -> Result<BTreeMap<String, WeightShape>, PeftError> {
+) -> Result<BTreeMap<String, Vec<Target>>, PeftError> {
     let mut candidates: Vec<(&str, &FloatParam)> = params
         .iter()
         .filter(|param| !trained.contains(&param.path))
@@ -111,9 +125,10 @@ fn targets(
     keep_layers(config, &mut candidates)?;
     let mut targets = BTreeMap::new();
     for pattern in &config.targets {
-        let regex = match pattern.as_str() {
+        let (stem, rows) = split(pattern);
+        let regex = match stem {
             ALL_LINEAR => None,
-            pattern => Some(compile("targets", pattern)?),
+            stem => Some(compile("targets", stem)?),
         };
         let matches = |module: &str, param: &FloatParam| match &regex {
             None => param.container == "Linear",
@@ -132,7 +147,16 @@ fn targets(
                 });
             }
             found = true;
-            targets.insert(param.path.clone(), param.weight_shape());
+            let whole = param.weight_shape();
+            let slices = rows.iter().map(|rows| Some(rows.of(&whole)).transpose());
+            let slices = match rows.is_empty() {
+                true => vec![None],
+                false => slices.collect::<Result<_, _>>()?,
+            };
+            let known: &mut Vec<Target> = targets.entry(param.path.clone()).or_default();
+            for slice in slices {
+                add(known, &whole, slice)?;
+            }
         }
         if !found {
             let names = candidates
@@ -143,6 +167,42 @@ fn targets(
         }
     }
     Ok(targets)
+}
+
+/// Adds a target to those of its weight. The same one twice is one; two that share rows are refused.
+fn add(
+    known: &mut Vec<Target>,
+    whole: &WeightShape,
+    slice: Option<Slice>,
+) -> Result<(), PeftError> {
+    let shape = match &slice {
+        Some(slice) => slice.shape(whole),
+        None => whole.clone(),
+    };
+    let rows = |slice: &Option<Slice>| match slice {
+        Some(slice) => slice.rows.clone(),
+        None => 0..whole.out(),
+    };
+    let new = rows(&slice);
+    if known.iter().any(|target| target.slice == slice) {
+        return Ok(());
+    }
+    if let Some(other) = known.iter().find(|target| {
+        let old = rows(&target.slice);
+        new.start < old.end && old.start < new.end
+    }) {
+        return Err(PeftError::InvalidSetting {
+            setting: "targets",
+            value: format!(
+                "`{}` and `{}`, which share rows",
+                other.shape.path, shape.path
+            ),
+            expected: "every row of a weight in one target",
+        });
+    }
+    known.push(Target { shape, slice });
+    known.sort_by_key(|target| target.slice.as_ref().map(|slice| slice.rows.start));
+    Ok(())
 }
 
 /// Takes out what `exclude` names; each expression has to name something.
@@ -213,16 +273,39 @@ pub(crate) fn first_match<T: Copy>(
     path: &str,
 ) -> Result<Option<T>, PeftError> {
     for (pattern, value) in patterns {
-        if covers(&compile(setting, pattern)?, path) {
+        if LayerPattern::new(setting, pattern)?.matches(path) {
             return Ok(Some(*value));
         }
     }
     Ok(None)
 }
 
+/// A pattern over what is adapted: weights, and rows of them.
+struct LayerPattern {
+    regex: Regex,
+    /// Labels of the rows it is about; empty for all.
+    labels: Vec<String>,
+}
+
+impl LayerPattern {
+    fn new(setting: &'static str, pattern: &str) -> Result<Self, PeftError> {
+        let (stem, rows) = split(pattern);
+        Ok(Self {
+            regex: compile(setting, stem)?,
+            labels: rows.iter().map(|rows| rows.label()).collect(),
+        })
+    }
+
+    fn matches(&self, path: &str) -> bool {
+        let (stem, label) = split_path(path);
+        let is_meant = |label: &str| self.labels.iter().any(|own| own == label);
+        covers(&self.regex, stem) && (self.labels.is_empty() || label.is_some_and(is_meant))
+    }
+}
+
 /// A pattern that must cover a path from a segment boundary to its end, as HF peft's
 /// `(.*\.)?(KEY)$`.
-fn compile(setting: &'static str, pattern: &str) -> Result<Regex, PeftError> {
+pub(crate) fn compile(setting: &'static str, pattern: &str) -> Result<Regex, PeftError> {
     build(setting, pattern, format!(r"^(?:.*\.)?(?:{pattern})$"))
 }
 
@@ -246,7 +329,7 @@ fn build(setting: &'static str, pattern: &str, full: String) -> Result<Regex, Pe
     Regex::new(&full).map_err(refuse)
 }
 
-fn covers(regex: &Regex, path: &str) -> bool {
+pub(crate) fn covers(regex: &Regex, path: &str) -> bool {
     // An error means the backtracking limit was hit: no match.
     regex.is_match(path).unwrap_or(false)
 }

@@ -42,10 +42,15 @@ pub fn load_trainable_state<M: Module>(
         .filter(|param| param.trainable)
         .collect();
     check_state(&trained, &state)?;
-    Ok(model.map(&mut StateWriter {
+    Ok(put(model, state))
+}
+
+/// Gives the named parameters new values.
+pub(crate) fn put<M: Module>(model: M, state: BTreeMap<String, TensorData>) -> M {
+    model.map(&mut StateWriter {
         path: Vec::new(),
         state,
-    }))
+    })
 }
 
 fn check_state(
@@ -92,7 +97,9 @@ fn check_state(
 /// of other factors, and no weight decay: decaying a scale toward 0 erases the base weight
 /// (method.md section 2).
 pub fn spectrum_group() -> ParamGroup {
-    ParamGroup::from_any_predicates(vec![".adapter.scale", ".adapter.shift"])
+    // Between `adapter` and the factor may stand the names of an adapter and of rows.
+    ParamGroup::from_any_regexes(vec![r"\.adapter\.([^.]+\.){0,2}(scale|shift)$"])
+        .expect("a valid expression")
 }
 
 struct StateReader {

@@ -56,6 +56,16 @@ impl ThinSvd {
         self.s.len()
     }
 
+    /// The leading `count` triplets.
+    pub fn leading(&self, count: usize) -> Self {
+        let count = count.min(self.k());
+        Self {
+            u: self.u.get(.., ..count).to_owned(),
+            s: self.s[..count].to_vec(),
+            v: self.v.get(.., ..count).to_owned(),
+        }
+    }
+
     /// The singular values, descending.
     pub fn values(&self) -> Vec<f32> {
         self.s.iter().map(|value| *value as f32).collect()

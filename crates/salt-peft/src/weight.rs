@@ -2,35 +2,79 @@
 //!
 //! Burn stores a linear weight as `[in, out]`; PyTorch, the mathematics and the adapter files say
 //! `[out, in]`. A convolution is `[out, in/g, kh, kw]` in both, read as the matrix
-//! `[out, in/g*kh*kw]`.
+//! `[out, in/g*kh*kw]`. A transposed convolution is `[in, out/g, kh, kw]` in both; every pixel goes
+//! through it like through a linear layer from `in` channels to a patch of `out/g*kh*kw` values, and it
+//! is read as that layer's matrix `[out/g*kh*kw, in]`.
 
 use burn::tensor::{DType, Tensor};
+
+/// What kind of layer a weight belongs to, and with it how its values are laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// `[out, in]` in PyTorch, `[in, out]` in Burn.
+    Linear,
+    /// `[out, in/g, kh, kw]` in both.
+    Conv,
+    /// `[in, out/g, kh, kw]` in both.
+    ConvTranspose,
+}
 
 /// The shape of a weight and the path of the module that owns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WeightShape {
-    /// Path of the module, without `.weight`.
+    /// Path of the module, without `.weight`; of some rows of a weight, with their name in brackets.
     pub path: String,
-    /// `[out, in]` or `[out, in/g, kh, kw]`.
+    /// In PyTorch's order, see [`Layout`].
     pub dims: Vec<usize>,
+    /// The kind of layer.
+    pub layout: Layout,
 }
 
 impl WeightShape {
-    /// A weight by its PyTorch dimensions.
+    /// The weight of a linear layer `[out, in]` or of a convolution `[out, in/g, kh, kw]`.
     pub fn new(path: impl Into<String>, dims: impl Into<Vec<usize>>) -> Self {
+        let dims = dims.into();
+        let layout = match dims.len() {
+            2 => Layout::Linear,
+            _ => Layout::Conv,
+        };
+        Self {
+            path: path.into(),
+            dims,
+            layout,
+        }
+    }
+
+    /// The weight of a transposed convolution `[in, out/g, kh, kw]`.
+    pub fn conv_transpose(path: impl Into<String>, dims: impl Into<Vec<usize>>) -> Self {
         Self {
             path: path.into(),
             dims: dims.into(),
+            layout: Layout::ConvTranspose,
         }
     }
 
     /// Rows of the matrix: output features.
     pub fn out(&self) -> usize {
-        self.dims.first().copied().unwrap_or(0)
+        match self.layout {
+            Layout::ConvTranspose => self.rest(),
+            Layout::Linear | Layout::Conv => self.first(),
+        }
     }
 
     /// Columns of the matrix: inputs that one output feature sees.
     pub fn fan_in(&self) -> usize {
+        match self.layout {
+            Layout::ConvTranspose => self.first(),
+            Layout::Linear | Layout::Conv => self.rest(),
+        }
+    }
+
+    fn first(&self) -> usize {
+        self.dims.first().copied().unwrap_or(0)
+    }
+
+    fn rest(&self) -> usize {
         self.dims.iter().skip(1).product()
     }
 
@@ -40,7 +84,7 @@ impl WeightShape {
     }
 
     /// The matrix as Burn stores it: `[in, out]` for a linear layer, `[out, in/g*kh*kw]` for a
-    /// convolution.
+    /// convolution, `[in, out/g*kh*kw]` for a transposed one.
     pub fn stored(&self) -> [usize; 2] {
         if self.is_transposed() {
             [self.fan_in(), self.out()]
@@ -58,9 +102,9 @@ impl WeightShape {
         }
     }
 
-    /// Whether Burn stores the matrix transposed (a linear layer).
+    /// Whether Burn stores the matrix transposed (all but convolutions).
     pub fn is_transposed(&self) -> bool {
-        self.dims.len() == 2
+        self.layout != Layout::Conv
     }
 }
 
@@ -126,6 +170,10 @@ mod tests {
         let conv = WeightShape::new("c", [8, 4, 3, 3]);
         assert_eq!((conv.out(), conv.fan_in(), conv.k()), (8, 36, 8));
         assert!(!conv.is_transposed());
+        let up = WeightShape::conv_transpose("u", [8, 4, 2, 2]);
+        assert_eq!((up.out(), up.fan_in(), up.k()), (16, 8, 8));
+        assert_eq!((up.stored(), up.stored_index(1, 2)), ([8, 16], 33));
+        assert!(up.is_transposed());
         let linear = WeightShape::new("l", [2, 5]);
         assert_eq!((linear.out(), linear.fan_in(), linear.k()), (2, 5, 2));
         assert!(linear.is_transposed());

@@ -53,6 +53,17 @@ pub(crate) fn cases<N: Net>() -> Vec<(String, AdapterConfig)> {
         by_energy.rank = Some(Rank::Energy(0.6));
         cases.push((format!("{method} energy"), by_energy));
     }
+    for method in ["salt", "lora", "dora", "pissa"] {
+        let mut by_budget = config::<N>(method.parse().expect("registered"));
+        (by_budget.rank, by_budget.tail_rank) = (None, None);
+        by_budget.rank_budget = Some(500);
+        cases.push((format!("{method} budget"), by_budget));
+    }
+    for method in ["salt", "ssam", "svft", "lora", "dora", "olora", "loraxs"] {
+        let mut rows = config::<N>(method.parse().expect("registered"));
+        rows.targets = N::ROWS.0.iter().map(|target| target.to_string()).collect();
+        cases.push((format!("{method} rows"), rows));
+    }
     for method in ["lora", "dora"] {
         let mut gaussian = config::<N>(method.parse().expect("registered"));
         gaussian.init = Some(Init::Gaussian);
@@ -324,10 +335,11 @@ mod checks {
             .iter()
             .filter(|layer| layer.method != "whole")
             .count();
-        let expected = if config.targets.is_empty() {
-            0
-        } else {
-            N::N_TARGETS
+        let rows = config.targets.iter().any(|target| target.ends_with(']'));
+        let expected = match config.targets.is_empty() {
+            true => 0,
+            false if rows => N::ROWS.1,
+            false => N::N_TARGETS,
         };
         assert_eq!(adapted, expected, "{case}");
         assert_eq!(planned, report, "{case}: the plan");
@@ -442,7 +454,8 @@ fn the_spectrum_group_holds_scales_and_shifts() {
     let group = spectrum_group();
     for (case, config) in cases::<Mlp>() {
         for (path, seen) in parameters(&attached::<Mlp>(&config, 1)) {
-            let expected = path.ends_with(".adapter.scale") || path.ends_with(".adapter.shift");
+            let is_spectral = path.ends_with(".scale") || path.ends_with(".shift");
+            let expected = path.contains(".adapter.") && is_spectral;
             assert_eq!(
                 group.matches(&seen.id, Some(&path)),
                 expected,

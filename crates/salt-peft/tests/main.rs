@@ -4,9 +4,11 @@
 mod element_types;
 mod errors;
 mod files;
+mod interop;
 mod laws;
 mod malformed;
 mod nets;
 mod parity;
 mod properties;
+mod several;
 mod targets;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
-use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig};
 use burn::nn::{
     GroupNorm, GroupNormConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig, PaddingConfig2d,
 };
@@ -16,6 +16,8 @@ pub(crate) trait Net: Module {
     const TARGETS: &'static [&'static str];
     /// Number of weights they cover.
     const N_TARGETS: usize;
+    /// Targets with rows of some of its weights, and how many those are.
+    const ROWS: (&'static [&'static str], usize);
 
     /// A model whose values depend on the seed only.
     fn new(seed: u64, device: &Device) -> Self;
@@ -39,6 +41,7 @@ pub(crate) struct Mlp {
 impl Net for Mlp {
     const TARGETS: &'static [&'static str] = &["fc1", r"blocks\.\d+"];
     const N_TARGETS: usize = 3;
+    const ROWS: (&'static [&'static str], usize) = (&["fc1", r"blocks\.0[9:14,0:5]"], 3);
 
     fn new(seed: u64, device: &Device) -> Self {
         let net = Self {
@@ -68,19 +71,22 @@ impl Net for Mlp {
     }
 }
 
-/// Two convolutions, one grouped, a norm, a linear head and a decoder behind it.
+/// Two convolutions, one grouped, a norm, a transposed convolution, a linear head and a decoder behind
+/// it.
 #[derive(Module, Debug)]
 pub(crate) struct ConvNet {
     pub(crate) stem: Conv2d,
     pub(crate) norm: GroupNorm,
     pub(crate) grouped: Conv2d,
+    pub(crate) up: ConvTranspose2d,
     pub(crate) head: Linear,
     pub(crate) mask_decoder: Linear,
 }
 
 impl Net for ConvNet {
-    const TARGETS: &'static [&'static str] = &["stem|grouped", "head"];
-    const N_TARGETS: usize = 3;
+    const TARGETS: &'static [&'static str] = &["stem|grouped|up", "head"];
+    const N_TARGETS: usize = 4;
+    const ROWS: (&'static [&'static str], usize) = (&["stem[2:8]", "grouped[0:3,3:6]", "up"], 4);
 
     fn new(seed: u64, device: &Device) -> Self {
         let padding = PaddingConfig2d::Explicit(1, 1, 1, 1);
@@ -93,7 +99,10 @@ impl Net for ConvNet {
                 .with_groups(2)
                 .with_stride([2, 2])
                 .init(device),
-            head: LinearConfig::new(24, 5).init(device),
+            up: ConvTranspose2dConfig::new([6, 3], [2, 2])
+                .with_stride([2, 2])
+                .init(device),
+            head: LinearConfig::new(48, 5).init(device),
             mask_decoder: LinearConfig::new(5, 4).init(device),
         };
         net.map(&mut Fill {
@@ -107,6 +116,7 @@ impl Net for ConvNet {
         let x = pattern([2, 3, 4, 4], 78, device);
         let hidden = self.norm.forward(self.stem.forward(x));
         let hidden = self.grouped.forward(burn::tensor::activation::relu(hidden));
+        let hidden = self.up.forward(hidden);
         self.mask_decoder
             .forward(self.head.forward(hidden.flatten(1, 3)))
     }

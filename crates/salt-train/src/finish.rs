@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use burn::module::Module as _;
+use burn::tensor::TensorData;
 use salt_data::{Dataset, Split};
 use serde_json::json;
 
@@ -43,6 +44,10 @@ pub(crate) fn finish(
     write_atomic(&run.metrics(), &epoch_table::to_csv(&progress.rows)?)?;
     write_atomic(&run.curves(), curves::render(&progress.rows).as_bytes())?;
     salt_peft::save_adapter(&model, &recipe.adapter_config(), &run.adapter())?;
+    // A schedule of ranks may leave fewer than were attached.
+    let state = salt_peft::trainable_state(&model)?;
+    let trainable: usize = state.values().map(TensorData::num_elements).sum();
+    drop(state);
 
     session.event(Event::Stage("evaluating"));
     let merged = salt_peft::merge(model.valid())?;
@@ -115,9 +120,10 @@ pub(crate) fn finish(
         weights_sha256: progress.origin.weights_sha256,
         data_sha256: progress.origin.data_sha256,
         params: Params {
-            trainable: report.trainable,
-            total: report.total,
-            percent: report.percent,
+            trainable,
+            total: report.total + trainable - report.trainable,
+            percent: 100.0 * trainable as f64
+                / (report.total + trainable - report.trainable).max(1) as f64,
             adapter_bytes,
         },
         time: Time {

@@ -57,6 +57,7 @@ pub mod segment;
 mod sharded;
 mod split;
 mod sum_in_order;
+pub mod tail_schedule;
 mod trainer;
 
 pub use error::TrainError;

@@ -102,6 +102,28 @@ impl Optimizer {
         })
     }
 
+    /// The running mean of a parameter's gradient, row-major; `None` before its first update.
+    pub fn mean_gradient(&self, path: &str) -> Option<Vec<f32>> {
+        let moments = self.moments.get(path)?;
+        moments.first.to_data().convert::<f32>().try_into_vec().ok()
+    }
+
+    /// Changes both moments of a parameter that has changed its shape.
+    pub fn reshape(&mut self, path: &str, change: impl Fn(&[f32]) -> Vec<f32>) {
+        let Some(moments) = self.moments.get_mut(path) else {
+            return;
+        };
+        for moment in [&mut moments.first, &mut moments.second] {
+            let values = moment.to_data().convert::<f32>().try_into_vec::<f32>();
+            let values = change(&values.expect("moments are numbers"));
+            let n = values.len();
+            *moment = Tensor::from_data(
+                TensorData::new(values, [n]),
+                (&moment.device(), moment.dtype()),
+            );
+        }
+    }
+
     /// The moments by path: `first/<path>`, `second/<path>` and `time/<path>`.
     pub fn state(&self) -> BTreeMap<String, TensorData> {
         let mut state = BTreeMap::new();

@@ -9,6 +9,7 @@ use std::time::Instant;
 use burn::module::Module as _;
 use burn::tensor::{Device, Tensor, TensorData};
 use salt_data::{Batch, LoadedCase, TrainLoader, View};
+use salt_peft::tails::fit_tails;
 use salt_sam::{Sam, upscale_masks};
 use serde_json::json;
 
@@ -25,6 +26,7 @@ use crate::run_dir::{RunDir, write_atomic};
 use crate::schedule::Schedule;
 use crate::segment::Segmenter;
 use crate::sharded::sharded_gradients;
+use crate::tail_schedule::exchange;
 
 /// What the loop is given.
 pub(crate) struct TrainerParts {
@@ -91,7 +93,8 @@ impl Trainer {
     /// Continue where `checkpoint` stands.
     pub(crate) fn restore(mut self, checkpoint: Checkpoint) -> Result<Self, TrainError> {
         checkpoint.progress.origin.check(&self.progress.origin)?;
-        self.parts.model = salt_peft::load_trainable_state(self.parts.model, checkpoint.model)?;
+        let model = fit_tails(self.parts.model, &checkpoint.model)?;
+        self.parts.model = salt_peft::load_trainable_state(model, checkpoint.model)?;
         self.parts
             .optimizer
             .load_state(checkpoint.optimizer, &self.parts.device)?;
@@ -121,6 +124,7 @@ impl Trainer {
         }
         let mut model = self.parts.model;
         if !self.best.is_empty() {
+            model = fit_tails(model, &self.best)?;
             model = salt_peft::load_trainable_state(model, self.best)?;
         }
         Ok(Ended::Finished(Box::new(Trained {
@@ -144,6 +148,7 @@ impl Trainer {
             self.progress.step += 1;
             self.progress.loss_sum += outcome.loss;
             self.progress.norm_sum += outcome.grad_norm;
+            self.exchange_tails()?;
             session.event(Event::Step {
                 epoch: epoch + 1,
                 epochs: self.parts.config.epochs,
@@ -203,6 +208,18 @@ impl Trainer {
             grad_norm,
             lr,
         })
+    }
+
+    /// Lets SALT's tails exchange directions when it is time.
+    fn exchange_tails(&mut self) -> Result<(), TrainError> {
+        let p = &mut self.parts;
+        let (step, total) = (self.progress.step, p.schedule.total_steps);
+        let due = p.config.tails.and_then(|tails| tails.share_at(step, total));
+        if let Some(share) = due {
+            let model = p.model.clone();
+            p.model = exchange(model, &mut p.optimizer, share, p.config.seed, step)?;
+        }
+        Ok(())
     }
 
     /// Validate when it is time, write the epoch's row and make ready for the next.

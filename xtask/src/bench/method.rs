@@ -12,6 +12,8 @@ pub(crate) struct Method {
     pub(crate) adapter: &'static str,
     /// What of the network learns.
     pub(crate) learns: Learns,
+    /// What its recipe's `[train]` section says beside the preset's.
+    pub(crate) train: &'static str,
 }
 
 /// What of the network learns: the preset has a learning rate for each.
@@ -30,106 +32,50 @@ pub(crate) enum Learns {
 /// Every method, in the order of the tables: from nothing trained to everything.
 pub(crate) const METHODS: &[Method] = &[
     Method {
-        name: "frozen",
-        adapter: r#"method = "frozen""#,
         learns: Learns::Nothing,
+        ..adapter("frozen", r#"method = "frozen""#)
+    },
+    adapter("norms", NORMS),
+    adapter("bias", BIAS),
+    adapter("decoder", DECODER),
+    adapter("ssam", SSAM),
+    adapter("svft", SVFT),
+    adapter("loraxs", LORAXS),
+    adapter("lora", LORA),
+    adapter("lora-budget", LORA_BUDGET),
+    adapter("rslora", RSLORA),
+    adapter("pissa", PISSA),
+    adapter("olora", OLORA),
+    adapter("dora", DORA),
+    adapter("salt", SALT),
+    adapter("salt-budget", SALT_BUDGET),
+    Method {
+        train: TAILS,
+        ..adapter("salt-tails", SALT)
     },
     Method {
-        name: "norms",
-        adapter: NORMS,
-        learns: Learns::Adapter,
-    },
-    Method {
-        name: "bias",
-        adapter: BIAS,
-        learns: Learns::Adapter,
-    },
-    Method {
-        name: "decoder",
-        adapter: DECODER,
-        learns: Learns::Adapter,
-    },
-    Method {
-        name: "ssam",
-        adapter: SSAM,
-        learns: Learns::Adapter,
-    },
-    Method {
-        name: "svft",
-        adapter: SVFT,
-        learns: Learns::Adapter,
-    },
-    Method {
-        name: "loraxs",
-        adapter: LORAXS,
-        learns: Learns::Adapter,
-    },
-    Method {
-        name: "lora",
-        adapter: LORA,
-        learns: Learns::Adapter,
-    },
-    Method {
-        name: "rslora",
-        adapter: RSLORA,
-        learns: Learns::Adapter,
-    },
-    Method {
-        name: "pissa",
-        adapter: PISSA,
-        learns: Learns::Adapter,
-    },
-    Method {
-        name: "olora",
-        adapter: OLORA,
-        learns: Learns::Adapter,
-    },
-    Method {
-        name: "dora",
-        adapter: DORA,
-        learns: Learns::Adapter,
-    },
-    Method {
-        name: "salt",
-        adapter: SALT,
-        learns: Learns::Adapter,
-    },
-    Method {
-        name: "full",
-        adapter: r#"method = "full""#,
         learns: Learns::Everything,
+        ..adapter("full", r#"method = "full""#)
     },
     Method {
-        name: "scratch",
-        adapter: r#"method = "scratch""#,
         learns: Learns::FromScratch,
+        ..adapter("scratch", r#"method = "scratch""#)
     },
-    Method {
-        name: "paper-ssam",
-        adapter: SSAM,
-        learns: Learns::Adapter,
-    },
-    Method {
-        name: "paper-lora-4",
-        adapter: PAPER_LORA_4,
-        learns: Learns::Adapter,
-    },
-    Method {
-        name: "paper-lora-256",
-        adapter: PAPER_LORA_256,
-        learns: Learns::Adapter,
-    },
-    Method {
-        name: "paper-salt-4",
-        adapter: PAPER_SALT_4,
-        learns: Learns::Adapter,
-    },
-    Method {
-        name: "paper-salt-256",
-        adapter: PAPER_SALT_256,
-        learns: Learns::Adapter,
-    },
+    adapter("paper-ssam", SSAM),
+    adapter("paper-lora-4", PAPER_LORA_4),
+    adapter("paper-lora-256", PAPER_LORA_256),
+    adapter("paper-salt-4", PAPER_SALT_4),
+    adapter("paper-salt-256", PAPER_SALT_256),
 ];
+
+const fn adapter(name: &'static str, adapter: &'static str) -> Method {
+    Method {
+        name,
+        adapter,
+        learns: Learns::Adapter,
+        train: "",
+    }
+}
 
 /// The method of that name.
 pub(crate) fn by_name(name: &str) -> Option<&'static Method> {
@@ -142,6 +88,19 @@ pub(crate) fn order(name: &str) -> usize {
         .iter()
         .position(|method| method.name == name)
         .unwrap_or(METHODS.len())
+}
+
+/// A section over the layers that the paper adapts, with what it trains beside them.
+macro_rules! over_the_papers_layers {
+    ($settings:literal) => {
+        concat!(
+            $settings,
+            "\n",
+            r#"targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]', 'image_encoder\.neck\.[02]']
+modules_to_save = ["norms", "pos_embed", "prompt_token"]
+"#
+        )
+    };
 }
 
 /// The ablation that belongs in every comparison: all that the adapters train beside themselves.
@@ -161,109 +120,97 @@ modules_to_save = ["prompt_token"]
 "#;
 
 /// All singular values of the paper's layers: the small base and the paper's rows have the same.
-const SSAM: &str = r#"
-method = "ssam"
-targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]', 'image_encoder\.neck\.[02]']
-modules_to_save = ["norms", "pos_embed", "prompt_token"]
-"#;
+const SSAM: &str = over_the_papers_layers!(r#"method = "ssam""#);
 
-const LORA: &str = r#"
-method = "lora"
-targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]', 'image_encoder\.neck\.[02]']
+const LORA: &str = over_the_papers_layers!(
+    r#"method = "lora"
 rank = 8
-alpha = 8
-modules_to_save = ["norms", "pos_embed", "prompt_token"]
-"#;
+alpha = 8"#
+);
 
-const SVFT: &str = r#"
-method = "svft"
-targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]', 'image_encoder\.neck\.[02]']
-band = 4
-modules_to_save = ["norms", "pos_embed", "prompt_token"]
-"#;
+const SVFT: &str = over_the_papers_layers!(
+    r#"method = "svft"
+band = 4"#
+);
 
-const LORAXS: &str = r#"
-method = "loraxs"
-targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]', 'image_encoder\.neck\.[02]']
-rank = 64
-modules_to_save = ["norms", "pos_embed", "prompt_token"]
-"#;
+const LORAXS: &str = over_the_papers_layers!(
+    r#"method = "loraxs"
+rank = 64"#
+);
 
-const RSLORA: &str = r#"
-method = "rslora"
-targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]', 'image_encoder\.neck\.[02]']
+const RSLORA: &str = over_the_papers_layers!(
+    r#"method = "rslora"
 rank = 8
-alpha = 8
-modules_to_save = ["norms", "pos_embed", "prompt_token"]
-"#;
+alpha = 8"#
+);
 
-const PISSA: &str = r#"
-method = "pissa"
-targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]', 'image_encoder\.neck\.[02]']
+const PISSA: &str = over_the_papers_layers!(
+    r#"method = "pissa"
 rank = 8
-alpha = 8
-modules_to_save = ["norms", "pos_embed", "prompt_token"]
-"#;
+alpha = 8"#
+);
 
-const OLORA: &str = r#"
-method = "olora"
-targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]', 'image_encoder\.neck\.[02]']
+const OLORA: &str = over_the_papers_layers!(
+    r#"method = "olora"
 rank = 8
-alpha = 8
-modules_to_save = ["norms", "pos_embed", "prompt_token"]
-"#;
+alpha = 8"#
+);
 
-const DORA: &str = r#"
-method = "dora"
-targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]', 'image_encoder\.neck\.[02]']
+const DORA: &str = over_the_papers_layers!(
+    r#"method = "dora"
 rank = 8
-alpha = 8
-modules_to_save = ["norms", "pos_embed", "prompt_token"]
-"#;
+alpha = 8"#
+);
 
 /// Half the spectrum and an inner dimension of 8 suit the small base.
-const SALT: &str = r#"
-method = "salt"
-targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]', 'image_encoder\.neck\.[02]']
+const SALT: &str = over_the_papers_layers!(
+    r#"method = "salt"
 head_rank = 0.5
-tail_rank = 8
-modules_to_save = ["norms", "pos_embed", "prompt_token"]
-"#;
+tail_rank = 8"#
+);
+
+/// The parameters of [`LORA`] on the small base, shared by the energy of the layers.
+const LORA_BUDGET: &str = over_the_papers_layers!(
+    r#"method = "lora"
+rank_budget = 160256"#
+);
+
+/// The parameters of [`SALT`] on the small base, shared by the energy of the tails.
+const SALT_BUDGET: &str = over_the_papers_layers!(
+    r#"method = "salt"
+head_rank = 0.5
+rank_budget = 43776"#
+);
+
+/// Tails exchange directions while they are trained.
+const TAILS: &str = "tails = { every = 20 }";
 
 // The settings of the paper (arXiv 2503.16055, tables 1 and 2) for the ViT-B encoder: attention,
 // MLP and neck are adapted; SALT's head holds 760, 50 and 250 singular values there.
 
-const PAPER_LORA_4: &str = r#"
-method = "lora"
-targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]', 'image_encoder\.neck\.[02]']
-rank = 4
-modules_to_save = ["norms", "pos_embed", "prompt_token"]
-"#;
+const PAPER_LORA_4: &str = over_the_papers_layers!(
+    r#"method = "lora"
+rank = 4"#
+);
 
-const PAPER_LORA_256: &str = r#"
-method = "lora"
-targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]', 'image_encoder\.neck\.[02]']
-rank = 256
-modules_to_save = ["norms", "pos_embed", "prompt_token"]
-"#;
+const PAPER_LORA_256: &str = over_the_papers_layers!(
+    r#"method = "lora"
+rank = 256"#
+);
 
-const PAPER_SALT_4: &str = r#"
-method = "salt"
-targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]', 'image_encoder\.neck\.[02]']
+const PAPER_SALT_4: &str = over_the_papers_layers!(
+    r#"method = "salt"
 head_rank = 760
 tail_rank = 4
-rank_pattern = { 'mlp\.lin[12]' = 50, 'neck\.[02]' = 250 }
-modules_to_save = ["norms", "pos_embed", "prompt_token"]
-"#;
+rank_pattern = { 'mlp\.lin[12]' = 50, 'neck\.[02]' = 250 }"#
+);
 
-const PAPER_SALT_256: &str = r#"
-method = "salt"
-targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]', 'image_encoder\.neck\.[02]']
+const PAPER_SALT_256: &str = over_the_papers_layers!(
+    r#"method = "salt"
 head_rank = 760
 tail_rank = 256
-rank_pattern = { 'mlp\.lin[12]' = 50, 'neck\.[02]' = 250 }
-modules_to_save = ["norms", "pos_embed", "prompt_token"]
-"#;
+rank_pattern = { 'mlp\.lin[12]' = 50, 'neck\.[02]' = 250 }"#
+);
 
 #[cfg(test)]
 mod tests {

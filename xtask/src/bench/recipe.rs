@@ -130,6 +130,7 @@ pub(crate) fn write(
     let mut train = parsed("preset", shared.preset.train)?;
     train.extend(shared.preset.keys_of(method.learns));
     let seed = i64::try_from(cell.seed).context("a seed is at most 2^63 - 1")?;
+    train.extend(parsed("training section", method.train)?);
     train.insert("seed".into(), seed.into());
 
     let mut recipe = Table::new();

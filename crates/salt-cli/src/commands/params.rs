@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use burn::tensor::Device;
-use salt_peft::method::Spectrum;
 use salt_peft::{AttachReport, LayerReport, presets};
 use salt_train::Recipe;
 use serde::Serialize;
@@ -92,7 +91,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 fn plan(recipe: &Recipe, device: &Device) -> Result<AttachReport, Failure> {
     let n_classes = classes(recipe)?;
     let config = recipe.adapter_config();
-    if config.method.get().spectrum(&config) == Spectrum::ForPlanning {
+    if config.ranks_by_spectrum() {
         return Ok(salt_train::plan(recipe, n_classes, device)?);
     }
     let shapes = recipe.sam_config()?.with_prompt_tokens(n_classes);

@@ -8,14 +8,20 @@ use burn::module::Module;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::adapter_file::carried::Carried;
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
 use crate::fingerprint::base_sha256;
 use crate::inventory::FloatParam;
 use crate::method::Scope;
-use crate::registry::{Adapter, check_peft_type};
+use crate::rank::LayerRank;
+use crate::registry::{Factors, check_peft_type};
 use crate::select::select;
+use crate::slice::split;
 use crate::weight::WeightShape;
+
+/// What the type of an adapter for rows of weights begins with.
+pub(crate) const SLICED: &str = "SLICED_";
 
 /// The configuration's file name.
 pub const CONFIG_FILE: &str = "adapter_config.json";
@@ -36,50 +42,100 @@ pub struct AdapterHeader {
     /// Probe of each adapted module's singular basis, for methods that have one.
     #[serde(default)]
     pub basis: BTreeMap<String, [f64; 4]>,
+    /// The rank of each adapted module, whatever chose it.
+    #[serde(default)]
+    pub ranks: BTreeMap<String, LayerRank>,
+    /// Whether it was made elsewhere, so that nothing is known of the base it was made over.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub imported: bool,
 }
-/// Reads what an adapter is, without its tensors.
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands the field over by reference"
+)]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+/// The fields of `adapter_config.json`, its `peft_type` a known one.
 ///
 /// # Errors
-/// [`PeftError::Io`], [`PeftError::BadConfigFile`], [`PeftError::UnknownMethod`],
-/// [`PeftError::OtherMethod`] when the file contradicts itself.
-pub fn read_header(dir: &Path) -> Result<AdapterHeader, PeftError> {
+/// [`PeftError::Io`], [`PeftError::BadConfigFile`], [`PeftError::UnknownMethod`].
+pub(super) fn read_fields(dir: &Path) -> Result<Map<String, Value>, PeftError> {
     let path = dir.join(CONFIG_FILE);
     let text = fs::read_to_string(&path).map_err(|source| PeftError::Io {
         action: "read",
         path: path.clone(),
         source,
     })?;
-    let bad = |error: serde_json::Error| PeftError::BadConfigFile {
-        path: path.clone(),
-        reason: error.to_string(),
-    };
-    let value: Value = serde_json::from_str(&text).map_err(bad)?;
+    let fields: Map<String, Value> =
+        serde_json::from_str(&text).map_err(|error| bad(dir, &error))?;
     // An unknown method gets its own message, before the rest is read.
-    if let Some(peft_type) = value.get("peft_type").and_then(Value::as_str) {
+    if let Some(peft_type) = fields.get("peft_type").and_then(Value::as_str) {
         check_peft_type(peft_type)?;
     }
-    let header: AdapterHeader = serde_json::from_value(value).map_err(bad)?;
-    let expected = header.config.method.get().peft_type();
+    Ok(fields)
+}
+
+/// Whether HF peft wrote the fields: none of ours is among them.
+pub(super) fn is_foreign(fields: &Map<String, Value>) -> bool {
+    let ours = ["config", "base_sha256"];
+    let is_lora = fields.get("peft_type").and_then(Value::as_str) == Some("LORA");
+    is_lora && !ours.iter().any(|key| fields.contains_key(*key))
+}
+
+/// What the fields say.
+///
+/// # Errors
+/// [`PeftError::BadConfigFile`]; [`PeftError::OtherMethod`] when they contradict each other.
+pub(super) fn of_fields(
+    dir: &Path,
+    fields: Map<String, Value>,
+) -> Result<AdapterHeader, PeftError> {
+    let header: AdapterHeader =
+        serde_json::from_value(Value::Object(fields)).map_err(|error| bad(dir, &error))?;
+    let expected = peft_type(&header.config);
     if header.peft_type != expected {
         return Err(PeftError::OtherMethod {
-            expected: expected.into(),
+            expected,
             found: header.peft_type,
         });
     }
     Ok(header)
 }
 
-/// The header of the adapter a model carries, which must be the one `config` describes.
+fn bad(dir: &Path, error: &serde_json::Error) -> PeftError {
+    PeftError::BadConfigFile {
+        path: dir.join(CONFIG_FILE),
+        reason: error.to_string(),
+    }
+}
+
+/// The `peft_type` of an adapter's files. Factors for rows of a weight are nothing that HF peft could
+/// read, so they have a type that it does not know.
+pub(super) fn peft_type(config: &AdapterConfig) -> String {
+    let name = config.method.get().peft_type();
+    match config
+        .targets
+        .iter()
+        .any(|target| !split(target).1.is_empty())
+    {
+        true => format!("{SLICED}{name}"),
+        false => name.into(),
+    }
+}
+
+/// The header of one of the adapters a model carries, which must be the one `config` describes.
 pub(super) fn header<M: Module>(
     model: &M,
     config: &AdapterConfig,
-    params: &[FloatParam],
-    adapters: &BTreeMap<String, Adapter>,
+    carried: &Carried,
 ) -> Result<AdapterHeader, PeftError> {
     let method = config.method.get();
-    if let Some(other) = adapters
-        .values()
-        .map(Adapter::method)
+    if let Some(other) = carried
+        .parts()
+        .map(|(_, part)| part.method)
         .find(|m| *m != config.method)
     {
         return Err(PeftError::OtherMethod {
@@ -87,45 +143,35 @@ pub(super) fn header<M: Module>(
             found: other.to_string(),
         });
     }
-    let base: Vec<FloatParam> = params
-        .iter()
-        .filter(|p| p.adapts.is_none())
-        .cloned()
-        .collect();
+    let base: Vec<FloatParam> = carried.base().cloned().collect();
     let selection = select(config, &base)?;
-    same_names(
-        selection.targets.keys().cloned(),
-        &adapters.keys().cloned().collect::<Vec<_>>(),
-    )?;
-    let trained = base
-        .iter()
-        .filter(|param| param.trainable)
-        .map(|param| param.path.clone());
-    same_names(
-        selection.trained.iter().cloned(),
-        &trained.collect::<Vec<_>>(),
-    )?;
+    let (mut adapted, mut basis, mut ranks) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+    for (weight, part) in carried.parts() {
+        if matches!(part.factors, Factors::Whole(_)) {
+            continue;
+        }
+        let module = carried.shape(weight, part).path;
+        if let Some(probe) = part.factors.basis_probe() {
+            basis.insert(module.clone(), probe);
+        }
+        ranks.insert(module.clone(), part.factors.rank());
+        adapted.push(module);
+    }
+    same_names(selection.shapes().map(|shape| shape.path.clone()), &adapted)?;
+    same_names(selection.trained.iter().cloned(), &carried.whole())?;
     let is_base = |param: &FloatParam| match method.scope() {
-        Scope::Targets => adapters.contains_key(&param.path),
-        Scope::Extras | Scope::Everything => !param.trainable,
+        Scope::Targets => selection.targets.contains_key(&param.path),
+        Scope::Extras | Scope::Everything => !selection.trained.contains(&param.path),
     };
-    let basis = adapters
-        .iter()
-        .filter_map(|(path, adapter)| {
-            Some((selection.targets[path].path.clone(), adapter.basis_probe()?))
-        })
-        .collect();
     Ok(AdapterHeader {
-        peft_type: method.peft_type().into(),
+        peft_type: peft_type(config),
         config: config.clone(),
-        target_modules: selection
-            .targets
-            .values()
-            .map(|shape| shape.path.clone())
-            .collect(),
-        modules_to_save: selection.trained.into_iter().collect(),
+        target_modules: selection.shapes().map(|shape| shape.path.clone()).collect(),
         base_sha256: base_sha256(model, &base, is_base)?,
+        modules_to_save: selection.trained.into_iter().collect(),
         basis,
+        ranks,
+        imported: false,
     })
 }
 
@@ -153,7 +199,7 @@ pub(super) fn same_names(
 }
 
 /// The bytes of the file: our header, what HF peft expects beside it, keys in alphabetical order.
-pub(super) fn config_bytes(header: &AdapterHeader, ranks: &[(WeightShape, usize)]) -> Vec<u8> {
+pub(super) fn config_bytes(header: &AdapterHeader, ranks: &[(WeightShape, LayerRank)]) -> Vec<u8> {
     let mut value = serde_json::to_value(header).expect("a header is plain data");
     if let Value::Object(fields) = &mut value {
         // What HF peft expects beside our fields; it ignores the ones it does not know.
@@ -174,6 +220,11 @@ pub(super) fn config_bytes(header: &AdapterHeader, ranks: &[(WeightShape, usize)
                 .file_fields(&header.config, ranks),
         );
     }
+    write_json(value)
+}
+
+/// The bytes of a JSON file, keys in alphabetical order.
+pub(super) fn write_json(value: Value) -> Vec<u8> {
     let mut text = serde_json::to_string_pretty(&sorted(value)).expect("JSON values serialise");
     text.push('\n');
     text.into_bytes()

@@ -10,31 +10,44 @@
 //! in the same singular basis (a probe with tolerance, see [`crate::svd`]); every tensor must have
 //! its place, its shape and finite values.
 
+mod carried;
+pub mod export;
 mod header;
+mod hf;
+pub mod import;
+mod names;
 mod tensors;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use burn::module::Module;
 
-pub use self::header::{AdapterHeader, CONFIG_FILE, read_header};
+pub(crate) use self::carried::Carried;
+pub use self::export::{ExportOptions, ExportReport, export_hf_lora};
+pub(crate) use self::header::SLICED;
+pub use self::header::{AdapterHeader, CONFIG_FILE};
+pub use self::import::{LooseFactor, LooseFactors, import_adapter, import_loose};
+pub use self::names::Names;
 pub use self::tensors::TENSOR_FILE;
 
-use self::header::{config_bytes, header, same_names};
-use self::tensors::{read_state, slots, tensor_bytes};
-use crate::attach::attach;
+use self::export::EXTRA_FILE;
+use self::header::{config_bytes, header, is_foreign, of_fields, read_fields, same_names};
+use self::hf::Meant;
+use self::tensors::{StoredTensors, read_tensors, slots, tensor_bytes};
+use crate::adapter::DEFAULT_ADAPTER;
+use crate::attach::attach_ranks;
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
 use crate::fingerprint::base_sha256;
-use crate::inspect::adapters;
-use crate::inventory::{FloatParam, inventory};
+use crate::inventory::{FloatParam, values};
 use crate::method::Scope;
-use crate::registry::Adapter;
+use crate::rank::LayerRank;
+use crate::registry::Factors;
 use crate::report::AttachReport;
 use crate::select::select;
-use crate::state::{load_trainable_state, trainable_state};
+use crate::several::add_ranks;
+use crate::state::put;
 use crate::svd::PROBE_TOLERANCE;
 use crate::weight::WeightShape;
 
@@ -48,16 +61,52 @@ pub fn save_adapter<M: Module>(
     config: &AdapterConfig,
     dir: &Path,
 ) -> Result<(), PeftError> {
-    let params = inventory(model);
-    let adapters: BTreeMap<String, Adapter> = adapters(model).into_iter().collect();
-    let header = header(model, config, &params, &adapters)?;
-    let ranks = params.iter().filter_map(|param| {
-        let adapter = adapters.get(&param.path)?;
-        Some((param.weight_shape(), adapter.rank()))
-    });
-    let ranks: Vec<(WeightShape, usize)> = ranks.collect();
-    let bytes = tensor_bytes(slots(&params, &adapters), trainable_state(model)?, dir)?;
+    save_named(model, DEFAULT_ADAPTER, config, dir)
+}
 
+/// [`save_adapter`] for one of the adapters that a model carries.
+///
+/// # Errors
+/// Those of [`save_adapter`]; [`PeftError::UnknownAdapter`].
+pub fn save_named<M: Module>(
+    model: &M,
+    name: &str,
+    config: &AdapterConfig,
+    dir: &Path,
+) -> Result<(), PeftError> {
+    let carried = Carried::of(model, name);
+    carried.check_name()?;
+    let header = header(model, config, &carried)?;
+    let factors = carried.parts();
+    let factors = factors.filter(|(_, part)| !matches!(part.factors, Factors::Whole(_)));
+    let ranks: Vec<(WeightShape, LayerRank)> = factors
+        .map(|(weight, part)| (carried.shape(weight, part), part.factors.rank()))
+        .collect();
+    let slots = slots(&carried);
+    let state = values(model, |path| slots.iter().any(|slot| slot.path == path))?;
+    let bytes = tensor_bytes(slots, state, dir)?;
+    write(dir, &header, &ranks, &bytes)
+}
+
+/// Writes the two files of an adapter.
+///
+/// # Errors
+/// [`PeftError::Io`].
+fn write(
+    dir: &Path,
+    header: &AdapterHeader,
+    ranks: &[(WeightShape, LayerRank)],
+    tensors: &[u8],
+) -> Result<(), PeftError> {
+    write_file(dir, TENSOR_FILE, tensors)?;
+    write_file(dir, CONFIG_FILE, &config_bytes(header, ranks))
+}
+
+/// Writes a file into a folder, which is created if missing.
+///
+/// # Errors
+/// [`PeftError::Io`].
+fn write_file(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), PeftError> {
     let io = |action, path: &Path| {
         let path = path.to_path_buf();
         move |source| PeftError::Io {
@@ -67,69 +116,157 @@ pub fn save_adapter<M: Module>(
         }
     };
     fs::create_dir_all(dir).map_err(io("create", dir))?;
-    for (name, bytes) in [
-        (TENSOR_FILE, bytes),
-        (CONFIG_FILE, config_bytes(&header, &ranks)),
-    ] {
-        // Written beside and renamed, so that a killed run leaves no half file.
-        let (path, partial) = (dir.join(name), dir.join(format!("{name}.partial")));
-        fs::write(&partial, bytes).map_err(io("write", &partial))?;
-        fs::rename(&partial, &path).map_err(io("write", &path))?;
-    }
-    Ok(())
+    // Written beside and renamed, so that a killed run leaves no half file.
+    let (path, partial) = (dir.join(name), dir.join(format!("{name}.partial")));
+    fs::write(&partial, bytes).map_err(io("write", &partial))?;
+    fs::rename(&partial, &path).map_err(io("write", &path))
 }
 
-/// Attaches the adapter in `dir` to the base model it was made over.
+/// Attaches the adapter in `dir` to the base model it was made over. A directory that HF peft wrote
+/// (LoRA, rsLoRA, DoRA, PiSSA, OLoRA) says nothing about the base's values, so those are not checked.
 ///
 /// # Errors
-/// Those of [`attach`]; [`PeftError::OtherMethod`], [`PeftError::OtherLayers`],
+/// Those of [`attach`](fn@crate::attach); [`PeftError::OtherMethod`], [`PeftError::OtherLayers`],
 /// [`PeftError::WrongBase`], [`PeftError::WrongBasis`]; for tensors that are missing, left over,
 /// misshapen, of another type or not finite, the error of that name.
 pub fn load_adapter<M: Module>(base: M, dir: &Path) -> Result<(M, AttachReport), PeftError> {
-    let header = read_header(dir)?;
-    let params = inventory(&base);
-    let selection = select(&header.config, &params)?;
-    let modules = selection.targets.values().map(|shape| shape.path.clone());
+    load(base, DEFAULT_ADAPTER, read(dir, Names::SAME)?)
+}
+
+/// [`load_adapter`] for a directory of HF peft whose modules are called otherwise than the model's.
+///
+/// # Errors
+/// Those of [`load_adapter`].
+pub fn load_renamed<M: Module>(
+    base: M,
+    dir: &Path,
+    names: Names,
+) -> Result<(M, AttachReport), PeftError> {
+    load(base, DEFAULT_ADAPTER, read(dir, names)?)
+}
+
+/// [`load_adapter`] beside the adapters that a model carries, under a name, as
+/// [`add_adapter`](crate::add_adapter) does.
+///
+/// # Errors
+/// Those of [`load_adapter`] and [`add_adapter`](crate::add_adapter).
+pub fn load_named<M: Module>(
+    model: M,
+    name: &str,
+    dir: &Path,
+) -> Result<(M, AttachReport), PeftError> {
+    load(model, name, read(dir, Names::SAME)?)
+}
+
+/// Reads what an adapter is. The tensors of one that HF peft wrote are read for it.
+///
+/// # Errors
+/// [`PeftError::Io`], [`PeftError::BadConfigFile`], [`PeftError::UnknownMethod`],
+/// [`PeftError::OtherMethod`] when the file contradicts itself; [`PeftError::UnsupportedFeature`].
+pub fn read_header(dir: &Path) -> Result<AdapterHeader, PeftError> {
+    let fields = read_fields(dir)?;
+    match is_foreign(&fields) {
+        true => Ok(read(dir, Names::SAME)?.header),
+        false => of_fields(dir, fields),
+    }
+}
+
+/// An adapter as its files have it.
+struct Stored {
+    header: AdapterHeader,
+    tensors: StoredTensors,
+    /// What the names in a configuration of HF peft mean beside what the tensors have.
+    meant: Option<Meant>,
+}
+
+/// Reads an adapter; `names` are those of directories that HF peft wrote.
+fn read(dir: &Path, names: Names) -> Result<Stored, PeftError> {
+    let fields = read_fields(dir)?;
+    let is_foreign = is_foreign(&fields);
+    // Ours first: its errors are told before those of the tensors.
+    let header = (!is_foreign).then(|| of_fields(dir, fields.clone()));
+    let header = header.transpose()?;
+    let mut tensors = read_tensors(&dir.join(TENSOR_FILE))?;
+    let extra = dir.join(EXTRA_FILE);
+    if is_foreign && extra.is_file() {
+        // What HF peft has no place for, see `export`.
+        tensors.add_extra(read_tensors(&extra)?)?;
+    }
+    match header {
+        Some(header) => Ok(Stored {
+            header,
+            tensors,
+            meant: None,
+        }),
+        None => hf::convert(dir, fields, tensors, names),
+    }
+}
+
+fn load<M: Module>(model: M, name: &str, stored: Stored) -> Result<(M, AttachReport), PeftError> {
+    let Stored {
+        header,
+        tensors,
+        meant,
+    } = stored;
+    check_base(&model, &header)?;
+    if let Some(meant) = meant {
+        let base: Vec<FloatParam> = Carried::of(&model, name).base().cloned().collect();
+        meant.check(&base, &header, tensors.source_name())?;
+    }
+    let ranks = (!header.ranks.is_empty()).then_some(&header.ranks);
+    let (model, report) = match name {
+        DEFAULT_ADAPTER => attach_ranks(model, &header.config, ranks)?,
+        name => add_ranks(model, name, &header.config, ranks)?,
+    };
+    let carried = Carried::of(&model, name);
+    if !header.imported {
+        check_basis(&header, &carried)?;
+    }
+    let state = tensors.place(&slots(&carried))?;
+    Ok((put(model, state), report))
+}
+
+/// That the adapter means this model's layers, and their very values.
+fn check_base<M: Module>(model: &M, header: &AdapterHeader) -> Result<(), PeftError> {
+    // Whatever the model carries already, what counts is what is below it.
+    let carried = Carried::of(model, DEFAULT_ADAPTER);
+    let base: Vec<FloatParam> = carried.base().cloned().collect();
+    let selection = select(&header.config, &base)?;
+    let modules = selection.shapes().map(|shape| shape.path.clone());
     same_names(modules, &header.target_modules)?;
+    if header.imported {
+        // Nothing is known of the values, and norms have other names where it was made.
+        return Ok(());
+    }
     same_names(selection.trained.iter().cloned(), &header.modules_to_save)?;
     let is_base = |param: &FloatParam| match header.config.method.get().scope() {
         Scope::Targets => selection.targets.contains_key(&param.path),
         Scope::Extras | Scope::Everything => !selection.trained.contains(&param.path),
     };
-    let found = base_sha256(&base, &params, is_base)?;
+    let found = base_sha256(model, &base, is_base)?;
     if found != header.base_sha256 {
         let show = |hash: Option<String>| hash.unwrap_or_else(|| "none".into());
         return Err(PeftError::WrongBase {
-            expected: show(header.base_sha256),
+            expected: show(header.base_sha256.clone()),
             found: show(found),
         });
     }
-
-    let (model, report) = attach(base, &header.config)?;
-    let adapters: BTreeMap<String, Adapter> = adapters(&model).into_iter().collect();
-    check_basis(&header, &selection.targets, &adapters)?;
-    let state = read_state(&dir.join(TENSOR_FILE), slots(&inventory(&model), &adapters))?;
-    Ok((load_trainable_state(model, state)?, report))
+    Ok(())
 }
-fn check_basis(
-    header: &AdapterHeader,
-    targets: &BTreeMap<String, WeightShape>,
-    adapters: &BTreeMap<String, Adapter>,
-) -> Result<(), PeftError> {
-    for (path, adapter) in adapters {
-        let Some(here) = adapter.basis_probe() else {
+
+fn check_basis(header: &AdapterHeader, carried: &Carried) -> Result<(), PeftError> {
+    for (weight, part) in carried.parts() {
+        let Some(here) = part.factors.basis_probe() else {
             continue;
         };
-        let module = &targets[path].path;
-        let same = header.basis.get(module).is_some_and(|there| {
+        let module = carried.shape(weight, part).path;
+        let same = header.basis.get(&module).is_some_and(|there| {
             here.iter()
                 .zip(there)
                 .all(|(a, b)| (a - b).abs() <= PROBE_TOLERANCE)
         });
         if !same {
-            return Err(PeftError::WrongBasis {
-                path: module.clone(),
-            });
+            return Err(PeftError::WrongBasis { path: module });
         }
     }
     Ok(())

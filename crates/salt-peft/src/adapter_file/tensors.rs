@@ -1,66 +1,74 @@
 //! `adapter_model.safetensors`: the trained tensors under PyTorch's names and in its layouts.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::TensorData;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
+use super::carried::Carried;
+use crate::adapter::Part;
 use crate::error::PeftError;
 use crate::inventory::FloatParam;
 use crate::nearest::nearest;
-use crate::registry::Adapter;
-use crate::weight::{torch_dims, transpose};
+use crate::registry::Factors;
+use crate::weight::{WeightShape, torch_dims, transpose};
 
 /// The tensors' file name.
 pub const TENSOR_FILE: &str = "adapter_model.safetensors";
 /// What HF peft puts before every module path.
-const KEY_PREFIX: &str = "base_model.model.";
+pub(super) const KEY_PREFIX: &str = "base_model.model.";
 
 /// Where one trained parameter lives in the file.
 pub(super) struct Slot {
     /// Parameter path.
-    path: String,
+    pub(super) path: String,
     /// Key in the file.
-    key: String,
+    pub(super) key: String,
     /// Shape in Burn's layout.
     dims: Vec<usize>,
     /// Shape in the file.
-    file_dims: Vec<usize>,
+    pub(super) file_dims: Vec<usize>,
     /// Whether the file holds the transpose.
     transposed: bool,
 }
 
-/// The slots of everything a model trains.
-pub(super) fn slots(params: &[FloatParam], adapters: &BTreeMap<String, Adapter>) -> Vec<Slot> {
-    let trained = params.iter().filter(|param| param.trainable);
-    trained.map(|param| slot(param, params, adapters)).collect()
+/// The slots of everything that is an adapter's.
+pub(super) fn slots(carried: &Carried) -> Vec<Slot> {
+    carried.own().map(|param| slot(param, carried)).collect()
 }
 
-fn slot(param: &FloatParam, params: &[FloatParam], adapters: &BTreeMap<String, Adapter>) -> Slot {
-    let (path, dims) = (param.path.clone(), param.dims.clone());
-    let weight = param.adapts.as_ref().and_then(|weight| {
-        Some((
-            params.iter().find(|p| &p.path == weight)?.weight_shape(),
-            adapters.get(weight)?,
-        ))
-    });
-    if let Some((shape, adapter)) = weight {
-        let key = format!(
-            "{KEY_PREFIX}{}.{}",
-            shape.path,
-            adapter.file_key(param.name())
-        );
-        let file_dims = adapter.file_shape(param.name(), &shape, &dims);
-        return Slot {
-            path,
-            key,
-            dims,
-            file_dims,
-            transposed: false,
-        };
+fn slot(param: &FloatParam, carried: &Carried) -> Slot {
+    match carried.part(param) {
+        Some((weight, part)) => match part.factors {
+            Factors::Whole(_) => Slot {
+                path: param.path.clone(),
+                dims: param.dims.clone(),
+                ..whole(carried.param(weight))
+            },
+            _ => factor(param, part, &carried.shape(weight, part)),
+        },
+        None => whole(param),
     }
+}
+
+/// A factor of what has this shape.
+fn factor(param: &FloatParam, part: &Part, shape: &WeightShape) -> Slot {
+    let (path, dims) = (param.path.clone(), param.dims.clone());
+    let name = part.factors.file_key(param.name());
+    Slot {
+        key: format!("{KEY_PREFIX}{}.{name}", shape.path),
+        file_dims: part.factors.file_shape(param.name(), shape, &dims),
+        path,
+        dims,
+        transposed: false,
+    }
+}
+
+/// A parameter of the model itself.
+fn whole(param: &FloatParam) -> Slot {
+    let (path, dims) = (param.path.clone(), param.dims.clone());
     let is_linear = param.container == "Linear" && dims.len() == 2;
     let name = match param.name() {
         "gamma" if param.is_norm() => "weight",
@@ -79,40 +87,63 @@ fn slot(param: &FloatParam, params: &[FloatParam], adapters: &BTreeMap<String, A
     }
 }
 
+/// Tensors by their names in a file: shape, and values row-major.
+pub(super) type NamedTensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
 /// The bytes of the file: each value of the state in its slot, sorted by key.
 pub(super) fn tensor_bytes(
     slots: Vec<Slot>,
-    mut state: BTreeMap<String, TensorData>,
+    mut state: BTreeMap<String, Vec<f32>>,
     dir: &Path,
 ) -> Result<Vec<u8>, PeftError> {
-    let mut tensors = BTreeMap::new();
+    let mut tensors = NamedTensors::new();
     for slot in slots {
-        let Some(data) = state.remove(&slot.path) else {
+        let Some(values) = state.remove(&slot.path) else {
             continue;
         };
-        let values: Vec<f32> = data.iter::<f32>().collect();
-        if values.iter().any(|value| !value.is_finite()) {
-            return Err(PeftError::NonFinite {
-                path: slot.path,
-                context: ", it is not saved",
-            });
-        }
-        let values = match slot.dims.as_slice() {
-            [rows, cols] if slot.transposed => transpose(&values, *rows, *cols),
-            _ => values,
-        };
-        let bytes: Vec<u8> = values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect();
-        tensors.insert(slot.key, (slot.file_dims, bytes));
+        let values = to_file_values(&slot, values)?;
+        tensors.insert(slot.key, (slot.file_dims, values));
     }
+    serialise(&tensors, dir)
+}
+
+/// The values of a parameter in the file's layout.
+///
+/// # Errors
+/// [`PeftError::NonFinite`].
+pub(super) fn to_file_values(slot: &Slot, values: Vec<f32>) -> Result<Vec<f32>, PeftError> {
+    if values.iter().any(|value| !value.is_finite()) {
+        return Err(PeftError::NonFinite {
+            path: slot.path.clone(),
+            context: ", it is not saved",
+        });
+    }
+    Ok(match slot.dims.as_slice() {
+        [rows, cols] if slot.transposed => transpose(&values, *rows, *cols),
+        _ => values,
+    })
+}
+
+/// A safetensors file.
+///
+/// # Errors
+/// [`PeftError::BadTensorFile`].
+pub(super) fn serialise(tensors: &NamedTensors, dir: &Path) -> Result<Vec<u8>, PeftError> {
     let bad = |error: safetensors::SafeTensorError| PeftError::BadTensorFile {
         path: dir.join(TENSOR_FILE),
         reason: error.to_string(),
     };
+    let bytes: Vec<Vec<u8>> = tensors
+        .values()
+        .map(|(_, values)| {
+            values
+                .iter()
+                .flat_map(|value| value.to_le_bytes())
+                .collect()
+        })
+        .collect();
     let mut views = Vec::with_capacity(tensors.len());
-    for (key, (dims, bytes)) in &tensors {
+    for ((key, (dims, _)), bytes) in tensors.iter().zip(&bytes) {
         views.push((
             key,
             TensorView::new(Dtype::F32, dims.clone(), bytes).map_err(bad)?,
@@ -121,12 +152,25 @@ pub(super) fn tensor_bytes(
     let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
     safetensors::serialize(views, Some(metadata)).map_err(bad)
 }
-/// The tensors of a file as a state: each in the place of its key, nothing missing, nothing left.
-pub(super) fn read_state(
-    path: &Path,
-    slots: Vec<Slot>,
-) -> Result<BTreeMap<String, TensorData>, PeftError> {
-    let source_name = path.display().to_string();
+
+/// The tensors of a file.
+pub(super) struct StoredTensors {
+    source_name: String,
+    tensors: BTreeMap<String, StoredTensor>,
+}
+
+/// One of them.
+pub(super) struct StoredTensor {
+    pub(super) dims: Vec<usize>,
+    /// Row-major; the name of the element type where it holds no real numbers.
+    values: Result<Vec<f32>, String>,
+}
+
+/// Reads a file.
+///
+/// # Errors
+/// [`PeftError::Io`], [`PeftError::BadTensorFile`].
+pub(super) fn read_tensors(path: &Path) -> Result<StoredTensors, PeftError> {
     let bytes = fs::read(path).map_err(|source| PeftError::Io {
         action: "read",
         path: path.to_path_buf(),
@@ -136,56 +180,155 @@ pub(super) fn read_state(
         path: PathBuf::from(path),
         reason: error.to_string(),
     })?;
-    let mut state = BTreeMap::new();
-    for slot in &slots {
-        let Ok(view) = file.tensor(&slot.key) else {
-            return Err(PeftError::MissingTensor {
-                name: slot.key.clone(),
-                nearest: nearest(&slot.key, file.names(), 1),
-                source_name,
-            });
-        };
-        if view.shape() != slot.file_dims {
-            return Err(PeftError::Misshapen {
-                name: slot.key.clone(),
-                expected: slot.file_dims.clone(),
-                found: view.shape().to_vec(),
-                source_name,
-            });
+    let tensors = file.iter().map(|(name, view)| {
+        let dims = view.shape().to_vec();
+        let values = floats(view.dtype(), view.data());
+        let values = values.ok_or_else(|| format!("{:?}", view.dtype()));
+        (name.to_owned(), StoredTensor { dims, values })
+    });
+    Ok(StoredTensors {
+        source_name: path.display().to_string(),
+        tensors: tensors.collect(),
+    })
+}
+
+impl StoredTensors {
+    /// Tensors that come from no file.
+    pub(super) fn of(tensors: NamedTensors) -> Self {
+        let tensors = tensors.into_iter().map(|(key, (dims, values))| {
+            let values = Ok(values);
+            (key, StoredTensor { dims, values })
+        });
+        Self {
+            source_name: "the given tensors".into(),
+            tensors: tensors.collect(),
         }
-        let Some(values) = floats(view.dtype(), view.data()) else {
-            let (name, found) = (slot.key.clone(), format!("{:?}", view.dtype()));
-            return Err(PeftError::WrongDType {
-                name,
-                source_name,
-                found,
-            });
-        };
-        if values.iter().any(|value| !value.is_finite()) {
-            return Err(PeftError::NonFinite {
-                path: slot.key.clone(),
-                context: " in the adapter file",
-            });
-        }
-        let values = match slot.file_dims.as_slice() {
-            [rows, cols] if slot.transposed => transpose(&values, *rows, *cols),
-            _ => values,
-        };
-        state.insert(
-            slot.path.clone(),
-            TensorData::new(values, slot.dims.clone()),
-        );
     }
-    let known: BTreeSet<&str> = slots.iter().map(|slot| slot.key.as_str()).collect();
-    let mut names = file.names();
-    names.sort_unstable();
-    match names.into_iter().find(|name| !known.contains(name)) {
-        Some(name) => Err(PeftError::UnusedTensor {
-            name: name.into(),
-            nearest: nearest(name, known.iter().copied(), 1),
-            source_name,
-        }),
-        None => Ok(state),
+
+    /// Adds parameters that bear no prefix.
+    ///
+    /// # Errors
+    /// [`PeftError::BadTensorFile`] for one that is here already.
+    pub(super) fn add_extra(&mut self, extra: Self) -> Result<(), PeftError> {
+        for (name, tensor) in extra.tensors {
+            let key = format!("{KEY_PREFIX}{name}");
+            if self.tensors.insert(key, tensor).is_some() {
+                return Err(PeftError::BadTensorFile {
+                    path: extra.source_name.into(),
+                    reason: format!("`{name}` is in {TENSOR_FILE} too"),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// All of them, as finite numbers.
+    ///
+    /// # Errors
+    /// [`PeftError::WrongDType`], [`PeftError::NonFinite`].
+    pub(super) fn finite(self) -> Result<NamedTensors, PeftError> {
+        let mut named = NamedTensors::new();
+        for (name, StoredTensor { dims, values }) in self.tensors {
+            let values = values.map_err(|found| PeftError::WrongDType {
+                name: name.clone(),
+                source_name: self.source_name.clone(),
+                found,
+            })?;
+            if values.iter().any(|value| !value.is_finite()) {
+                return Err(PeftError::NonFinite {
+                    path: name,
+                    context: " in the adapter file",
+                });
+            }
+            named.insert(name, (dims, values));
+        }
+        Ok(named)
+    }
+
+    /// Where they were read from.
+    pub(super) fn source_name(&self) -> &str {
+        &self.source_name
+    }
+
+    /// The same tensors under other keys, made of the old key and the shape.
+    ///
+    /// # Errors
+    /// That of the first key that has none; [`PeftError::BadTensorFile`] for a key that two have.
+    pub(super) fn renamed(
+        self,
+        mut rename: impl FnMut(&str, &[usize]) -> Result<String, PeftError>,
+    ) -> Result<Self, PeftError> {
+        let mut tensors = BTreeMap::new();
+        for (key, tensor) in self.tensors {
+            let new = rename(&key, &tensor.dims)?;
+            if tensors.insert(new, tensor).is_some() {
+                return Err(PeftError::BadTensorFile {
+                    path: self.source_name.into(),
+                    reason: format!("`{key}` and another tensor mean the same parameter"),
+                });
+            }
+        }
+        Ok(Self { tensors, ..self })
+    }
+
+    /// The state that puts each tensor in the place of its key: nothing missing, nothing left.
+    ///
+    /// # Errors
+    /// [`PeftError::MissingTensor`], [`PeftError::Misshapen`], [`PeftError::WrongDType`],
+    /// [`PeftError::NonFinite`], [`PeftError::UnusedTensor`].
+    pub(super) fn place(
+        mut self,
+        slots: &[Slot],
+    ) -> Result<BTreeMap<String, TensorData>, PeftError> {
+        let mut state = BTreeMap::new();
+        for slot in slots {
+            let (name, source_name) = (slot.key.clone(), self.source_name.clone());
+            let Some(tensor) = self.tensors.remove(&slot.key) else {
+                return Err(PeftError::MissingTensor {
+                    nearest: nearest(&name, self.tensors.keys().map(String::as_str), 1),
+                    name,
+                    source_name,
+                });
+            };
+            if tensor.dims != slot.file_dims {
+                return Err(PeftError::Misshapen {
+                    name,
+                    expected: slot.file_dims.clone(),
+                    found: tensor.dims,
+                    source_name,
+                });
+            }
+            let values = match tensor.values {
+                Ok(values) => values,
+                Err(found) => {
+                    return Err(PeftError::WrongDType {
+                        name,
+                        source_name,
+                        found,
+                    });
+                }
+            };
+            if values.iter().any(|value| !value.is_finite()) {
+                return Err(PeftError::NonFinite {
+                    path: name,
+                    context: " in the adapter file",
+                });
+            }
+            let values = match slot.file_dims.as_slice() {
+                [rows, cols] if slot.transposed => transpose(&values, *rows, *cols),
+                _ => values,
+            };
+            let data = TensorData::new(values, slot.dims.clone());
+            state.insert(slot.path.clone(), data);
+        }
+        match self.tensors.into_keys().next() {
+            Some(name) => Err(PeftError::UnusedTensor {
+                nearest: nearest(&name, slots.iter().map(|slot| slot.key.as_str()), 1),
+                name,
+                source_name: self.source_name,
+            }),
+            None => Ok(state),
+        }
     }
 }
 

@@ -6,12 +6,14 @@ use burn::tensor::Tensor;
 use serde_json::Value;
 
 use super::low_rank::{self, Scaling};
+use crate::adapter_file::export::HfFactors;
 use crate::basis::constant;
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
-use crate::method::{LayerAdapter, LayerContext, LayerPlan, Method, Spectrum};
-use crate::registry::Adapter;
-use crate::weight::WeightShape;
+use crate::method::{LayerAdapter, LayerContext, Method};
+use crate::rank::LayerRank;
+use crate::registry::Factors;
+use crate::weight::{Layout, WeightShape};
 
 /// The method.
 #[derive(Debug)]
@@ -39,30 +41,33 @@ impl Method for Dora {
         low_rank::check(config)
     }
 
-    fn spectrum(&self, config: &AdapterConfig) -> Spectrum {
-        low_rank::spectrum(config, Spectrum::Unused)
-    }
-
-    fn plan(
+    fn rank(
         &self,
         config: &AdapterConfig,
         shape: &WeightShape,
         values: Option<&[f32]>,
-    ) -> Result<LayerPlan, PeftError> {
-        let factors = low_rank::of_factors(shape);
-        low_rank::plan(config, shape, values, |rank| factors(rank) + shape.out())
+    ) -> Result<Option<LayerRank>, PeftError> {
+        low_rank::rank(config, shape, values)
+    }
+
+    fn fits(&self, shape: &WeightShape, rank: LayerRank) -> bool {
+        low_rank::fits(shape, rank)
+    }
+
+    fn trainable(&self, shape: &WeightShape, rank: LayerRank) -> usize {
+        low_rank::of_factors(shape, rank) + shape.out()
     }
 
     fn file_fields(
         &self,
         config: &AdapterConfig,
-        layers: &[(WeightShape, usize)],
+        layers: &[(WeightShape, LayerRank)],
     ) -> Vec<(String, Value)> {
         low_rank::file_fields(config, layers, false, true)
     }
 
-    fn build(&self, layer: LayerContext<'_>) -> Result<Option<Adapter>, PeftError> {
-        let rank = low_rank::rank_of(&layer)?;
+    fn build(&self, layer: LayerContext<'_>) -> Result<Option<Factors>, PeftError> {
+        let rank = layer.rank.shared();
         let (a, b) = low_rank::start(&layer, rank);
         let transposed = layer.shape.is_transposed();
         // By the operations of every later step, so that the first difference is exactly 0.
@@ -70,7 +75,7 @@ impl Method for Dora {
         let magnitude = row_norms(base, transposed)
             .reshape([layer.shape.out()])
             .detach();
-        Ok(Some(Adapter::Dora(DoraAdapter {
+        Ok(Some(Factors::Dora(DoraAdapter {
             a,
             b,
             magnitude: Param::from_tensor(magnitude),
@@ -118,8 +123,16 @@ impl LayerAdapter for DoraAdapter {
         negated_delta - direction * ((magnitude - norms.clone()) / norms)
     }
 
-    fn rank(&self) -> usize {
-        self.a.dims()[0]
+    fn rank(&self) -> LayerRank {
+        LayerRank::Single(self.a.dims()[0])
+    }
+
+    fn hf_factors(&self) -> Option<HfFactors> {
+        Some(HfFactors {
+            a: self.a.val(),
+            b: self.b.val() * self.scaling,
+            magnitude: Some(self.magnitude.val()),
+        })
     }
 
     fn file_key(field: &str) -> String {
@@ -131,8 +144,8 @@ impl LayerAdapter for DoraAdapter {
     }
 
     fn file_shape(field: &str, weight: &WeightShape, dims: &[usize]) -> Vec<usize> {
-        match (field, weight.dims.len()) {
-            ("magnitude", 4) => vec![1, dims[0], 1, 1],
+        match (field, weight.layout) {
+            ("magnitude", Layout::Conv) => vec![1, dims[0], 1, 1],
             _ => low_rank::file_shape(field, weight, dims),
         }
     }

@@ -6,10 +6,12 @@ use burn::tensor::Tensor;
 use serde_json::Value;
 
 use super::low_rank::{self, Scaling};
+use crate::adapter_file::export::HfFactors;
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
-use crate::method::{LayerAdapter, LayerContext, LayerPlan, Method, Spectrum};
-use crate::registry::Adapter;
+use crate::method::{LayerAdapter, LayerContext, Method};
+use crate::rank::LayerRank;
+use crate::registry::Factors;
 use crate::weight::WeightShape;
 
 /// The method.
@@ -37,29 +39,33 @@ impl Method for Lora {
         low_rank::check(config)
     }
 
-    fn spectrum(&self, config: &AdapterConfig) -> Spectrum {
-        low_rank::spectrum(config, Spectrum::Unused)
-    }
-
-    fn plan(
+    fn rank(
         &self,
         config: &AdapterConfig,
         shape: &WeightShape,
         values: Option<&[f32]>,
-    ) -> Result<LayerPlan, PeftError> {
-        low_rank::plan(config, shape, values, low_rank::of_factors(shape))
+    ) -> Result<Option<LayerRank>, PeftError> {
+        low_rank::rank(config, shape, values)
+    }
+
+    fn fits(&self, shape: &WeightShape, rank: LayerRank) -> bool {
+        low_rank::fits(shape, rank)
+    }
+
+    fn trainable(&self, shape: &WeightShape, rank: LayerRank) -> usize {
+        low_rank::of_factors(shape, rank)
     }
 
     fn file_fields(
         &self,
         config: &AdapterConfig,
-        layers: &[(WeightShape, usize)],
+        layers: &[(WeightShape, LayerRank)],
     ) -> Vec<(String, Value)> {
         low_rank::file_fields(config, layers, false, false)
     }
 
-    fn build(&self, layer: LayerContext<'_>) -> Result<Option<Adapter>, PeftError> {
-        LoraAdapter::new(&layer, Scaling::Rank).map(|adapter| Some(Adapter::Lora(adapter)))
+    fn build(&self, layer: LayerContext<'_>) -> Result<Option<Factors>, PeftError> {
+        LoraAdapter::new(&layer, Scaling::Rank).map(|adapter| Some(Factors::Lora(adapter)))
     }
 }
 
@@ -80,7 +86,7 @@ impl LoraAdapter {
     /// # Errors
     /// [`PeftError::RankAboveLimit`], [`PeftError::InvalidSetting`].
     pub(super) fn new(layer: &LayerContext<'_>, scaling: Scaling) -> Result<Self, PeftError> {
-        let rank = low_rank::rank_of(layer)?;
+        let rank = layer.rank.shared();
         let (a, b) = low_rank::start(layer, rank);
         Ok(Self {
             a,
@@ -96,8 +102,16 @@ impl LayerAdapter for LoraAdapter {
         low_rank::product(self.a.val(), self.b.val(), -self.scaling, self.transposed)
     }
 
-    fn rank(&self) -> usize {
-        self.a.dims()[0]
+    fn rank(&self) -> LayerRank {
+        LayerRank::Single(self.a.dims()[0])
+    }
+
+    fn hf_factors(&self) -> Option<HfFactors> {
+        Some(HfFactors {
+            a: self.a.val(),
+            b: self.b.val() * self.scaling,
+            magnitude: None,
+        })
     }
 
     fn file_key(field: &str) -> String {

@@ -4,11 +4,13 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use super::low_rank::{self, Scaling};
+use crate::adapter_file::export::HfFactors;
 use crate::basis::BasisBlock;
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
-use crate::method::{LayerAdapter, LayerContext, LayerPlan, Method, Spectrum};
-use crate::registry::Adapter;
+use crate::method::{LayerAdapter, LayerContext, Method, Spectrum};
+use crate::rank::LayerRank;
+use crate::registry::Factors;
 use crate::weight::WeightShape;
 
 /// The method.
@@ -30,41 +32,49 @@ impl Method for Loraxs {
     }
 
     fn settings(&self) -> &'static [&'static str] {
-        low_rank::SETTINGS
+        low_rank::SETTINGS_WITHOUT_BUDGET
     }
 
     fn check(&self, config: &AdapterConfig) -> Result<(), PeftError> {
         low_rank::check(config)
     }
 
-    fn spectrum(&self, config: &AdapterConfig) -> Spectrum {
-        low_rank::spectrum(config, Spectrum::ForAttaching)
-    }
-
-    fn plan(
+    fn rank(
         &self,
         config: &AdapterConfig,
         shape: &WeightShape,
         values: Option<&[f32]>,
-    ) -> Result<LayerPlan, PeftError> {
-        low_rank::plan(config, shape, values, |rank| rank * rank)
+    ) -> Result<Option<LayerRank>, PeftError> {
+        low_rank::rank(config, shape, values)
     }
 
-    fn build(&self, layer: LayerContext<'_>) -> Result<Option<Adapter>, PeftError> {
+    fn fits(&self, shape: &WeightShape, rank: LayerRank) -> bool {
+        low_rank::fits(shape, rank)
+    }
+
+    fn trainable(&self, _shape: &WeightShape, rank: LayerRank) -> usize {
+        rank.shared() * rank.shared()
+    }
+
+    fn spectrum(&self, rank: LayerRank) -> Spectrum {
+        Spectrum::Leading(rank.shared())
+    }
+
+    fn build(&self, layer: LayerContext<'_>) -> Result<Option<Factors>, PeftError> {
         let LayerContext {
             config,
             shape,
             device,
             ..
         } = layer;
-        let rank = low_rank::rank_of(&layer)?;
+        let rank = layer.rank.shared();
         let basis = layer
             .svd
             .and_then(|svd| Some((BasisBlock::new(svd, shape, 0, rank, device)?, svd.probe())));
         let Some((basis, probe)) = basis else {
             return Ok(None);
         };
-        Ok(Some(Adapter::Loraxs(LoraxsAdapter {
+        Ok(Some(Factors::Loraxs(LoraxsAdapter {
             r: low_rank::factor(vec![0.0; rank * rank], [rank, rank], device),
             basis,
             scaling: low_rank::scaling(config, shape, rank, Scaling::Rank)?,
@@ -89,20 +99,32 @@ pub struct LoraxsAdapter {
     probe: [f64; 4],
 }
 
-impl LayerAdapter for LoraxsAdapter {
-    fn negated_update(&self, _base: Tensor<2>) -> Tensor<2> {
+impl LoraxsAdapter {
+    /// Two factors whose product is to be subtracted from the stored weight.
+    fn negated_product(&self) -> (Tensor<2>, Tensor<2>) {
         let gain = self.basis.s() * -self.scaling;
         let core = gain.unsqueeze_dim(1) * self.r.val();
-        let (left, right) = self.basis.with_dense_core(core, self.transposed);
+        self.basis.with_dense_core(core, self.transposed)
+    }
+}
+
+impl LayerAdapter for LoraxsAdapter {
+    fn negated_update(&self, _base: Tensor<2>) -> Tensor<2> {
+        let (left, right) = self.negated_product();
         left.matmul(right)
+    }
+
+    fn hf_factors(&self) -> Option<HfFactors> {
+        let (left, right) = self.negated_product();
+        Some(HfFactors::of_negated(left, right, self.transposed))
     }
 
     fn basis_probe(&self) -> Option<[f64; 4]> {
         Some(self.probe)
     }
 
-    fn rank(&self) -> usize {
-        self.r.dims()[0]
+    fn rank(&self) -> LayerRank {
+        LayerRank::Single(self.r.dims()[0])
     }
 
     fn file_key(field: &str) -> String {

@@ -5,19 +5,26 @@ use burn::tensor::{Device, Tensor};
 use serde_json::{Map, Value, json};
 
 use crate::basis::constant;
-use crate::config::{AdapterConfig, Init, Rank};
+use crate::config::{AdapterConfig, Init};
 use crate::error::PeftError;
-use crate::method::{LayerContext, LayerPlan, Spectrum};
+use crate::method::LayerContext;
 use crate::random;
+use crate::rank::{LayerRank, Rank};
 use crate::select::first_match;
-use crate::svd::ThinSvd;
-use crate::weight::WeightShape;
+use crate::weight::{Layout, WeightShape};
 
 /// Rank by default, the smaller of the SALT paper's two settings.
 const DEFAULT_RANK: Rank = Rank::Absolute(4);
 
 /// The settings that all of them read.
-pub(super) const SETTINGS: &[&str] = &["targets", "rank", "alpha", "rank_pattern", "alpha_pattern"];
+pub(super) const SETTINGS: &[&str] = &[
+    "targets",
+    "rank",
+    "alpha",
+    "rank_pattern",
+    "alpha_pattern",
+    "rank_budget",
+];
 /// The settings of those that start from random factors.
 pub(super) const SETTINGS_WITH_INIT: &[&str] = &[
     "targets",
@@ -25,8 +32,12 @@ pub(super) const SETTINGS_WITH_INIT: &[&str] = &[
     "alpha",
     "rank_pattern",
     "alpha_pattern",
+    "rank_budget",
     "init",
 ];
+/// The settings of LoRA-XS, whose count is no multiple of its rank.
+pub(super) const SETTINGS_WITHOUT_BUDGET: &[&str] =
+    &["targets", "rank", "alpha", "rank_pattern", "alpha_pattern"];
 
 /// What alpha is divided by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +56,10 @@ pub(super) fn rank(
     config: &AdapterConfig,
     shape: &WeightShape,
     values: Option<&[f32]>,
-) -> Result<Option<usize>, PeftError> {
+) -> Result<Option<LayerRank>, PeftError> {
+    if config.rank_budget.is_some() {
+        return Ok(Some(LayerRank::Single(0)));
+    }
     let pattern = first_match("rank_pattern", &config.rank_pattern, &shape.path)?;
     let (setting, rank) = match pattern {
         Some(rank) => ("rank_pattern", rank),
@@ -63,28 +77,13 @@ pub(super) fn rank(
             rank,
             limit: shape.k(),
         }),
-        rank => Ok(rank),
+        rank => Ok(rank.map(LayerRank::Single)),
     }
 }
 
-/// The rank of a layer that is to be built.
-///
-/// # Errors
-/// Those of [`rank`].
-pub(super) fn rank_of(layer: &LayerContext<'_>) -> Result<usize, PeftError> {
-    let values = layer.svd.map(ThinSvd::values);
-    let rank = rank(layer.config, layer.shape, values.as_deref())?;
-    Ok(rank.expect("attaching decomposes the weight where the spectrum decides"))
-}
-
-/// How much of the spectrum the choice of ranks needs, where the method needs `otherwise`.
-pub(super) fn spectrum(config: &AdapterConfig, otherwise: Spectrum) -> Spectrum {
-    let mut ranks = config.rank.iter().chain(config.rank_pattern.values());
-    if ranks.any(|rank| rank.is_of_spectrum()) {
-        Spectrum::ForPlanning
-    } else {
-        otherwise
-    }
+/// Whether a layer can have the rank.
+pub(super) fn fits(shape: &WeightShape, rank: LayerRank) -> bool {
+    matches!(rank, LayerRank::Single(rank) if (1..=shape.k()).contains(&rank))
 }
 
 /// The numerator of a layer's scaling: its own, the common one, or the rank.
@@ -139,32 +138,9 @@ pub(super) fn check(config: &AdapterConfig) -> Result<(), PeftError> {
     }
 }
 
-/// Counts what `trainable` makes of the rank.
-///
-/// # Errors
-/// Those of [`rank`].
-pub(super) fn plan(
-    config: &AdapterConfig,
-    shape: &WeightShape,
-    values: Option<&[f32]>,
-    trainable: impl FnOnce(usize) -> usize,
-) -> Result<LayerPlan, PeftError> {
-    Ok(match rank(config, shape, values)? {
-        Some(rank) => LayerPlan {
-            rank: rank.to_string(),
-            trainable: trainable(rank),
-        },
-        None => LayerPlan {
-            rank: "?".into(),
-            trainable: 0,
-        },
-    })
-}
-
 /// Parameters of A and B.
-pub(super) fn of_factors(shape: &WeightShape) -> impl Fn(usize) -> usize {
-    let sides = shape.out() + shape.fan_in();
-    move |rank| rank * sides
+pub(super) fn of_factors(shape: &WeightShape, rank: LayerRank) -> usize {
+    rank.shared() * (shape.out() + shape.fan_in())
 }
 
 /// LoRA's start: A `[r, in]` kaiming-uniform or normal of deviation 1/r, B `[out, r]` zero.
@@ -203,22 +179,23 @@ pub(super) fn product(a: Tensor<2>, b: Tensor<2>, scaling: f64, transposed: bool
 /// The fields of `adapter_config.json` that HF peft reads for a LoRA, given the rank of every layer.
 pub(super) fn file_fields(
     config: &AdapterConfig,
-    layers: &[(WeightShape, usize)],
+    layers: &[(WeightShape, LayerRank)],
     use_rslora: bool,
     use_dora: bool,
 ) -> Vec<(String, Value)> {
-    let common = match config.rank.unwrap_or(DEFAULT_RANK) {
-        Rank::Absolute(rank) => rank,
-        _ => layers.iter().map(|(_, rank)| *rank).max().unwrap_or(1),
+    let common = match config.rank {
+        Some(Rank::Absolute(rank)) => rank,
+        _ => layers.iter().map(|l| l.1.shared()).max().unwrap_or(1),
     };
     let common_alpha = config.alpha.unwrap_or(common as f64);
     // Exceptions by full path; without an explicit alpha each layer's is its rank.
     let (mut ranks, mut alphas) = (Map::new(), Map::new());
     for (shape, own) in layers {
-        if *own != common {
+        let own = own.shared();
+        if own != common {
             ranks.insert(shape.path.clone(), json!(own));
         }
-        if let Ok(alpha) = alpha(config, shape, *own)
+        if let Ok(alpha) = alpha(config, shape, own)
             && alpha != common_alpha
         {
             alphas.insert(shape.path.clone(), json!(alpha));
@@ -248,11 +225,12 @@ pub(super) fn file_key(field: &str) -> String {
     format!("lora_{}.weight", field.to_uppercase())
 }
 
-/// HF peft writes the factors of a convolution as convolutions: `[r, in, kh, kw]`, `[out, r, 1, 1]`.
+/// HF peft writes the factors of a convolution as convolutions: `[r, in, kh, kw]`, `[out, r, 1, 1]`. Those
+/// of a transposed one, which it does not know, stay matrices.
 pub(super) fn file_shape(field: &str, weight: &WeightShape, dims: &[usize]) -> Vec<usize> {
-    match (field, weight.dims.as_slice()) {
-        ("a", [_, rest @ ..]) if rest.len() > 1 => [&dims[..1], rest].concat(),
-        ("b", [_, rest @ ..]) if rest.len() > 1 => [dims, &[1, 1]].concat(),
+    match (field, weight.layout) {
+        ("a", Layout::Conv) => [&dims[..1], &weight.dims[1..]].concat(),
+        ("b", Layout::Conv) => [dims, &[1, 1]].concat(),
         _ => dims.to_vec(),
     }
 }

@@ -7,8 +7,9 @@ use super::low_rank::{self, Scaling};
 use super::residual::ResidualAdapter;
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
-use crate::method::{LayerContext, LayerPlan, Method, Spectrum};
-use crate::registry::Adapter;
+use crate::method::{LayerContext, Method};
+use crate::rank::LayerRank;
+use crate::registry::Factors;
 use crate::svd::probe_columns;
 use crate::weight::WeightShape;
 
@@ -40,21 +41,25 @@ impl Method for Olora {
         low_rank::check(config)
     }
 
-    fn spectrum(&self, config: &AdapterConfig) -> Spectrum {
-        low_rank::spectrum(config, Spectrum::Unused)
-    }
-
-    fn plan(
+    fn rank(
         &self,
         config: &AdapterConfig,
         shape: &WeightShape,
         values: Option<&[f32]>,
-    ) -> Result<LayerPlan, PeftError> {
-        low_rank::plan(config, shape, values, low_rank::of_factors(shape))
+    ) -> Result<Option<LayerRank>, PeftError> {
+        low_rank::rank(config, shape, values)
     }
 
-    fn build(&self, layer: LayerContext<'_>) -> Result<Option<Adapter>, PeftError> {
-        let rank = low_rank::rank_of(&layer)?;
+    fn fits(&self, shape: &WeightShape, rank: LayerRank) -> bool {
+        low_rank::fits(shape, rank)
+    }
+
+    fn trainable(&self, shape: &WeightShape, rank: LayerRank) -> usize {
+        low_rank::of_factors(shape, rank)
+    }
+
+    fn build(&self, layer: LayerContext<'_>) -> Result<Option<Factors>, PeftError> {
+        let rank = layer.rank.shared();
         let scaling = low_rank::scaling(layer.config, layer.shape, rank, Scaling::Rank)?;
         let (q, r) = leading_qr(&layer, rank);
         let (out, fan_in) = (layer.shape.out(), layer.shape.fan_in());
@@ -65,7 +70,7 @@ impl Method for Olora {
         };
         let start = (rows(&r, rank, fan_in), rows(&q, out, rank));
         let adapter = ResidualAdapter::new(&layer, rank, scaling, start, probe);
-        Ok(Some(Adapter::Olora(adapter)))
+        Ok(Some(Factors::Olora(adapter)))
     }
 }
 

@@ -4,8 +4,9 @@ use super::low_rank::{self, Scaling};
 use super::residual::ResidualAdapter;
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
-use crate::method::{LayerContext, LayerPlan, Method, Spectrum};
-use crate::registry::Adapter;
+use crate::method::{LayerContext, Method, Spectrum};
+use crate::rank::LayerRank;
+use crate::registry::Factors;
 use crate::weight::WeightShape;
 
 /// The method.
@@ -37,24 +38,32 @@ impl Method for Pissa {
         low_rank::check(config)
     }
 
-    fn spectrum(&self, config: &AdapterConfig) -> Spectrum {
-        low_rank::spectrum(config, Spectrum::ForAttaching)
-    }
-
-    fn plan(
+    fn rank(
         &self,
         config: &AdapterConfig,
         shape: &WeightShape,
         values: Option<&[f32]>,
-    ) -> Result<LayerPlan, PeftError> {
-        low_rank::plan(config, shape, values, low_rank::of_factors(shape))
+    ) -> Result<Option<LayerRank>, PeftError> {
+        low_rank::rank(config, shape, values)
     }
 
-    fn build(&self, layer: LayerContext<'_>) -> Result<Option<Adapter>, PeftError> {
+    fn fits(&self, shape: &WeightShape, rank: LayerRank) -> bool {
+        low_rank::fits(shape, rank)
+    }
+
+    fn trainable(&self, shape: &WeightShape, rank: LayerRank) -> usize {
+        low_rank::of_factors(shape, rank)
+    }
+
+    fn spectrum(&self, rank: LayerRank) -> Spectrum {
+        Spectrum::Leading(rank.shared())
+    }
+
+    fn build(&self, layer: LayerContext<'_>) -> Result<Option<Factors>, PeftError> {
         let Some(svd) = layer.svd else {
             return Ok(None);
         };
-        let rank = low_rank::rank_of(&layer)?;
+        let rank = layer.rank.shared();
         let scaling = low_rank::scaling(layer.config, layer.shape, rank, Scaling::Rank)?;
         let roots: Vec<f32> = svd.values()[..rank]
             .iter()
@@ -69,6 +78,6 @@ impl Method for Pissa {
             row.iter_mut().zip(&roots).for_each(|(x, root)| *x *= root);
         }
         let adapter = ResidualAdapter::new(&layer, rank, scaling, (a, b), svd.probe());
-        Ok(Some(Adapter::Pissa(adapter)))
+        Ok(Some(Factors::Pissa(adapter)))
     }
 }

@@ -5,8 +5,10 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use super::low_rank;
+use crate::adapter_file::export::HfFactors;
 use crate::basis::constant;
 use crate::method::{LayerAdapter, LayerContext};
+use crate::rank::LayerRank;
 use crate::weight::WeightShape;
 
 /// The factors at one layer: `W' = (W - s B0 A0) + s B A`, with A0, B0 the start of A, B.
@@ -62,8 +64,19 @@ impl LayerAdapter for ResidualAdapter {
         Some(self.probe)
     }
 
-    fn rank(&self) -> usize {
-        self.a.dims()[0]
+    fn rank(&self) -> LayerRank {
+        LayerRank::Single(self.a.dims()[0])
+    }
+
+    /// `s [B | -B0] [A ; A0]`, of rank 2r.
+    fn hf_factors(&self) -> Option<HfFactors> {
+        let a = vec![self.a.val(), self.a_start.clone()];
+        let b = vec![self.b.val(), self.b_start.clone().neg()];
+        Some(HfFactors {
+            a: Tensor::cat(a, 0),
+            b: Tensor::cat(b, 1) * self.scaling,
+            magnitude: None,
+        })
     }
 
     fn file_key(field: &str) -> String {

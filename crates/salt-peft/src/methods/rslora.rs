@@ -7,8 +7,9 @@ use super::lora::LoraAdapter;
 use super::low_rank::{self, Scaling};
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
-use crate::method::{LayerContext, LayerPlan, Method, Spectrum};
-use crate::registry::Adapter;
+use crate::method::{LayerContext, Method};
+use crate::rank::LayerRank;
+use crate::registry::Factors;
 use crate::weight::WeightShape;
 
 /// The method. Its factors are LoRA's.
@@ -36,28 +37,32 @@ impl Method for Rslora {
         low_rank::check(config)
     }
 
-    fn spectrum(&self, config: &AdapterConfig) -> Spectrum {
-        low_rank::spectrum(config, Spectrum::Unused)
-    }
-
-    fn plan(
+    fn rank(
         &self,
         config: &AdapterConfig,
         shape: &WeightShape,
         values: Option<&[f32]>,
-    ) -> Result<LayerPlan, PeftError> {
-        low_rank::plan(config, shape, values, low_rank::of_factors(shape))
+    ) -> Result<Option<LayerRank>, PeftError> {
+        low_rank::rank(config, shape, values)
+    }
+
+    fn fits(&self, shape: &WeightShape, rank: LayerRank) -> bool {
+        low_rank::fits(shape, rank)
+    }
+
+    fn trainable(&self, shape: &WeightShape, rank: LayerRank) -> usize {
+        low_rank::of_factors(shape, rank)
     }
 
     fn file_fields(
         &self,
         config: &AdapterConfig,
-        layers: &[(WeightShape, usize)],
+        layers: &[(WeightShape, LayerRank)],
     ) -> Vec<(String, Value)> {
         low_rank::file_fields(config, layers, true, false)
     }
 
-    fn build(&self, layer: LayerContext<'_>) -> Result<Option<Adapter>, PeftError> {
-        LoraAdapter::new(&layer, Scaling::RootOfRank).map(|adapter| Some(Adapter::Rslora(adapter)))
+    fn build(&self, layer: LayerContext<'_>) -> Result<Option<Factors>, PeftError> {
+        LoraAdapter::new(&layer, Scaling::RootOfRank).map(|adapter| Some(Factors::Rslora(adapter)))
     }
 }

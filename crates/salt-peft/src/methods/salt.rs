@@ -5,12 +5,15 @@ use burn::module::{Module, Param};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
-use crate::basis::{BasisBlock, constant, sum_of_products};
-use crate::config::{AdapterConfig, Init, Rank, Relu};
+use crate::adapter_file::export::HfFactors;
+use crate::basis::{BasisBlock, constant, side_by_side};
+use crate::config::{AdapterConfig, Init, Relu};
 use crate::error::PeftError;
-use crate::method::{LayerAdapter, LayerContext, LayerPlan, Method, Spectrum};
+use crate::inventory::to_f32;
+use crate::method::{LayerAdapter, LayerContext, Method, Spectrum};
 use crate::random;
-use crate::registry::Adapter;
+use crate::rank::{LayerRank, Rank};
+use crate::registry::Factors;
 use crate::select::first_match;
 use crate::weight::WeightShape;
 
@@ -24,49 +27,6 @@ const REFERENCE_DEVIATION: f64 = 0.01;
 /// The method.
 #[derive(Debug)]
 pub struct Salt;
-
-impl Salt {
-    /// Head rank r and tail rank d at a layer; d is 0 where the head takes everything.
-    fn ranks(
-        config: &AdapterConfig,
-        shape: &WeightShape,
-        values: Option<&[f32]>,
-    ) -> Result<(Option<usize>, usize), PeftError> {
-        let pattern = first_match("rank_pattern", &config.rank_pattern, &shape.path)?;
-        let (setting, rank) = match pattern {
-            Some(rank) => ("rank_pattern", rank),
-            None => ("head_rank", config.head_rank.unwrap_or(DEFAULT_HEAD)),
-        };
-        let k = shape.k();
-        let within = |setting, rank| {
-            let path = shape.path.clone();
-            let error = PeftError::RankAboveLimit {
-                setting,
-                path,
-                rank,
-                limit: k,
-            };
-            if rank > k { Err(error) } else { Ok(rank) }
-        };
-        let head = rank
-            .resolve(k, values)
-            .map(|head| within(setting, head))
-            .transpose()?;
-        let tail = match config.tail_rank {
-            _ if head == Some(k) => 0,
-            Some(tail) => within("tail_rank", tail)?,
-            None => DEFAULT_TAIL.min(k),
-        };
-        if head == Some(0) && tail == 0 {
-            return Err(PeftError::InvalidSetting {
-                setting,
-                value: format!("0 at `{}`, with tail_rank 0", shape.path),
-                expected: "a head, a tail, or both",
-            });
-        }
-        Ok((head, tail))
-    }
-}
 
 impl Method for Salt {
     fn name(&self) -> &'static str {
@@ -91,6 +51,7 @@ impl Method for Salt {
             "init",
             "lambda",
             "rank_pattern",
+            "rank_budget",
         ]
     }
 
@@ -113,35 +74,70 @@ impl Method for Salt {
         Ok(())
     }
 
-    fn spectrum(&self, config: &AdapterConfig) -> Spectrum {
-        let mut ranks = config.head_rank.iter().chain(config.rank_pattern.values());
-        if ranks.any(|rank| rank.is_of_spectrum()) {
-            Spectrum::ForPlanning
-        } else {
-            Spectrum::ForAttaching
-        }
-    }
-
-    fn plan(
+    /// Head rank r and tail rank d; d is 0 where the head takes everything.
+    fn rank(
         &self,
         config: &AdapterConfig,
         shape: &WeightShape,
         values: Option<&[f32]>,
-    ) -> Result<LayerPlan, PeftError> {
-        let (head, tail) = Self::ranks(config, shape, values)?;
-        let Some(head) = head else {
-            return Ok(LayerPlan {
-                rank: format!("?+{tail}"),
-                trainable: 0,
-            });
+    ) -> Result<Option<LayerRank>, PeftError> {
+        let pattern = first_match("rank_pattern", &config.rank_pattern, &shape.path)?;
+        let (setting, rank) = match pattern {
+            Some(rank) => ("rank_pattern", rank),
+            None => ("head_rank", config.head_rank.unwrap_or(DEFAULT_HEAD)),
         };
-        Ok(LayerPlan {
-            rank: format!("{head}+{tail}"),
-            trainable: 2 * head + 2 * tail * (shape.k() - head),
-        })
+        let k = shape.k();
+        let within = |setting, rank| {
+            let path = shape.path.clone();
+            let error = PeftError::RankAboveLimit {
+                setting,
+                path,
+                rank,
+                limit: k,
+            };
+            if rank > k { Err(error) } else { Ok(rank) }
+        };
+        let Some(head) = rank.resolve(k, values) else {
+            return Ok(None);
+        };
+        let head = within(setting, head)?;
+        let tail = match config.tail_rank {
+            _ if head == k || config.rank_budget.is_some() => 0,
+            Some(tail) => within("tail_rank", tail)?,
+            None => DEFAULT_TAIL.min(k),
+        };
+        if head == 0 && tail == 0 && config.rank_budget.is_none() {
+            return Err(PeftError::InvalidSetting {
+                setting,
+                value: format!("0 at `{}`, with tail_rank 0", shape.path),
+                expected: "a head, a tail, or both",
+            });
+        }
+        Ok(Some(LayerRank::HeadTail { head, tail }))
     }
 
-    fn build(&self, layer: LayerContext<'_>) -> Result<Option<Adapter>, PeftError> {
+    fn fits(&self, shape: &WeightShape, rank: LayerRank) -> bool {
+        let LayerRank::HeadTail { head, tail } = rank else {
+            return false;
+        };
+        let k = shape.k();
+        head <= k && tail <= if head == k { 0 } else { k } && head + tail > 0
+    }
+
+    fn trainable(&self, shape: &WeightShape, rank: LayerRank) -> usize {
+        let (head, tail) = head_and_tail(rank);
+        2 * head + 2 * tail * (shape.k() - head)
+    }
+
+    /// The tail's factors live in the rest of the basis: with one, all of it is needed.
+    fn spectrum(&self, rank: LayerRank) -> Spectrum {
+        match head_and_tail(rank) {
+            (head, 0) => Spectrum::Leading(head),
+            _ => Spectrum::Full,
+        }
+    }
+
+    fn build(&self, layer: LayerContext<'_>) -> Result<Option<Factors>, PeftError> {
         let LayerContext {
             config,
             shape,
@@ -150,8 +146,8 @@ impl Method for Salt {
             ..
         } = layer;
         let Some(svd) = svd else { return Ok(None) };
-        let (head, tail) = Self::ranks(config, shape, Some(&svd.values()))?;
-        let (head, k) = (head.unwrap_or(0), svd.k());
+        let (head, tail) = head_and_tail(layer.rank);
+        let k = shape.k();
         let relu = config.relu.unwrap_or_default();
         let has_tail = tail > 0 && head < k;
         let (x, y) = if has_tail {
@@ -162,7 +158,7 @@ impl Method for Salt {
         let matrix = |values: Vec<f32>, dims: [usize; 2]| {
             has_tail.then(|| Param::from_tensor(constant(values, dims, device)))
         };
-        Ok(Some(Adapter::Salt(SaltAdapter {
+        Ok(Some(Factors::Salt(SaltAdapter {
             scale: (head > 0).then(|| vector(1.0, head, device)),
             shift: (head > 0).then(|| vector(0.0, head, device)),
             x: matrix(x, [k - head, tail]),
@@ -180,6 +176,13 @@ impl Method for Salt {
             transposed: shape.is_transposed(),
             probe: svd.probe(),
         })))
+    }
+}
+
+fn head_and_tail(rank: LayerRank) -> (usize, usize) {
+    match rank {
+        LayerRank::HeadTail { head, tail } => (head, tail),
+        other => (other.shared(), 0),
     }
 }
 
@@ -222,6 +225,9 @@ fn diagonal(values: &[f32], device: &Device) -> Tensor<2> {
     constant(dense, [n, n], device)
 }
 
+/// X `[n, d]` and Y `[d, n]`, row-major, with n and d.
+pub(crate) type TailValues = (Vec<f32>, Vec<f32>, [usize; 2]);
+
 /// SALT's factors at one layer.
 ///
 /// `W' = U blockdiag(f(diag(scale*s_head + shift)), f(diag(s_tail) + X Y)) Vt`, computed as an
@@ -253,6 +259,32 @@ pub struct SaltAdapter {
 }
 
 impl SaltAdapter {
+    /// X, Y, and n and d, where there is a tail.
+    ///
+    /// # Errors
+    /// [`PeftError::Unreadable`].
+    pub(crate) fn tail_values(&self, path: &str) -> Result<Option<TailValues>, PeftError> {
+        let Some((x, y)) = self.x.as_ref().zip(self.y.as_ref()) else {
+            return Ok(None);
+        };
+        let read = |tensor| to_f32(path, tensor);
+        Ok(Some((read(x.val())?, read(y.val())?, x.dims())))
+    }
+
+    /// The same with other tail factors, of inner dimension `rank`.
+    pub(crate) fn with_tail(&self, x: Vec<f32>, y: Vec<f32>, rank: usize) -> Self {
+        let new = |old: &Param<Tensor<2>>, values: Vec<f32>, dims| {
+            let tensor = constant(values, dims, &old.device());
+            Param::from_tensor(tensor).set_require_grad(old.is_require_grad())
+        };
+        let n = x.len() / rank.max(1);
+        Self {
+            x: self.x.as_ref().map(|old| new(old, x, [n, rank])),
+            y: self.y.as_ref().map(|old| new(old, y, [rank, n])),
+            ..self.clone()
+        }
+    }
+
     /// `scale*s + shift` before relu, and s.
     fn scaled_head(&self) -> Option<(Tensor<1>, Tensor<1>)> {
         let (scale, shift) = (self.scale.as_ref()?, self.shift.as_ref()?);
@@ -270,6 +302,12 @@ impl SaltAdapter {
         Some(self.head.as_ref()?.with_gain(s - scaled))
     }
 
+    /// Two factors whose product is to be subtracted from the stored weight.
+    fn negated_product(&self) -> (Tensor<2>, Tensor<2>) {
+        let pairs = self.negated_head().into_iter().chain(self.negated_tail());
+        side_by_side(pairs.collect()).expect("build makes a head, a tail, or both")
+    }
+
     fn negated_tail(&self) -> Option<(Tensor<2>, Tensor<2>)> {
         let (x, y) = (self.x.as_ref()?.val(), self.y.as_ref()?.val());
         let tail = self.tail.as_ref()?;
@@ -285,12 +323,15 @@ impl SaltAdapter {
 
 impl LayerAdapter for SaltAdapter {
     fn negated_update(&self, _base: Tensor<2>) -> Tensor<2> {
-        let pairs: Vec<_> = self
-            .negated_head()
-            .into_iter()
-            .chain(self.negated_tail())
-            .collect();
-        sum_of_products(pairs).expect("build makes a head, a tail, or both")
+        let (left, right) = self.negated_product();
+        left.matmul(right)
+    }
+
+    /// Of rank r + d; with relu on the whole matrix the update has full rank.
+    fn hf_factors(&self) -> Option<HfFactors> {
+        let (left, right) = self.negated_product();
+        let is_thin = self.relu != Relu::Full || self.x.is_none();
+        is_thin.then(|| HfFactors::of_negated(left, right, self.transposed))
     }
 
     /// `lambda * (||scale*s + shift - s||_F + ||X Y||_F)` (method.md section 1, step 6).
@@ -314,14 +355,11 @@ impl LayerAdapter for SaltAdapter {
         Some(self.probe)
     }
 
-    /// r + d, unless relu acts on the whole matrix: then the update has full rank.
-    fn rank(&self) -> usize {
-        let head = self.scale.as_ref().map_or(0, |scale| scale.dims()[0]);
-        let tail = |x: &Param<Tensor<2>>| match self.relu {
-            Relu::Full => x.dims()[0],
-            Relu::Head | Relu::Off => x.dims()[1],
-        };
-        head + self.x.as_ref().map_or(0, tail)
+    fn rank(&self) -> LayerRank {
+        LayerRank::HeadTail {
+            head: self.scale.as_ref().map_or(0, |scale| scale.dims()[0]),
+            tail: self.x.as_ref().map_or(0, |x| x.dims()[1]),
+        }
     }
 
     fn file_key(field: &str) -> String {

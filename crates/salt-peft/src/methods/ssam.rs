@@ -8,8 +8,9 @@ use super::salt::vector;
 use crate::basis::BasisBlock;
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
-use crate::method::{LayerAdapter, LayerContext, LayerPlan, Method, Spectrum};
-use crate::registry::Adapter;
+use crate::method::{LayerAdapter, LayerContext, Method, Spectrum};
+use crate::rank::LayerRank;
+use crate::registry::Factors;
 use crate::weight::WeightShape;
 
 /// The method.
@@ -33,30 +34,35 @@ impl Method for Ssam {
         &["targets"]
     }
 
-    fn spectrum(&self, _config: &AdapterConfig) -> Spectrum {
-        Spectrum::ForAttaching
-    }
-
-    fn plan(
+    fn rank(
         &self,
         _config: &AdapterConfig,
         shape: &WeightShape,
         _values: Option<&[f32]>,
-    ) -> Result<LayerPlan, PeftError> {
-        Ok(LayerPlan {
-            rank: shape.k().to_string(),
-            trainable: 2 * shape.k(),
-        })
+    ) -> Result<Option<LayerRank>, PeftError> {
+        Ok(Some(LayerRank::Single(shape.k())))
     }
 
-    fn build(&self, layer: LayerContext<'_>) -> Result<Option<Adapter>, PeftError> {
+    fn fits(&self, shape: &WeightShape, rank: LayerRank) -> bool {
+        rank == LayerRank::Single(shape.k())
+    }
+
+    fn trainable(&self, _shape: &WeightShape, rank: LayerRank) -> usize {
+        2 * rank.shared()
+    }
+
+    fn spectrum(&self, _rank: LayerRank) -> Spectrum {
+        Spectrum::Full
+    }
+
+    fn build(&self, layer: LayerContext<'_>) -> Result<Option<Factors>, PeftError> {
         let LayerContext {
             shape, svd, device, ..
         } = layer;
         let Some(svd) = svd else { return Ok(None) };
         let basis = BasisBlock::new(svd, shape, 0, svd.k(), device);
         Ok(basis.map(|basis| {
-            Adapter::Ssam(SsamAdapter {
+            Factors::Ssam(SsamAdapter {
                 scale: vector(1.0, svd.k(), device),
                 shift: vector(0.0, svd.k(), device),
                 basis,
@@ -93,8 +99,8 @@ impl LayerAdapter for SsamAdapter {
         Some(self.probe)
     }
 
-    fn rank(&self) -> usize {
-        self.scale.dims()[0]
+    fn rank(&self) -> LayerRank {
+        LayerRank::Single(self.scale.dims()[0])
     }
 
     fn file_key(field: &str) -> String {

@@ -10,8 +10,9 @@ use super::salt::vector;
 use crate::basis::BasisBlock;
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
-use crate::method::{LayerAdapter, LayerContext, LayerPlan, Method, Spectrum};
-use crate::registry::Adapter;
+use crate::method::{LayerAdapter, LayerContext, Method, Spectrum};
+use crate::rank::LayerRank;
+use crate::registry::Factors;
 use crate::weight::WeightShape;
 
 /// Off-diagonals on either side by default.
@@ -66,31 +67,32 @@ impl Method for Svft {
         &["targets", "band"]
     }
 
-    fn spectrum(&self, _config: &AdapterConfig) -> Spectrum {
-        Spectrum::ForAttaching
-    }
-
-    fn plan(
+    fn rank(
         &self,
         config: &AdapterConfig,
         shape: &WeightShape,
         _values: Option<&[f32]>,
-    ) -> Result<LayerPlan, PeftError> {
+    ) -> Result<Option<LayerRank>, PeftError> {
         let (k, band) = (shape.k(), Self::band(config, shape)?);
-        Ok(LayerPlan {
-            rank: format!("{k}, band {band}"),
-            trainable: k * (2 * band + 1) - band * (band + 1),
-        })
+        Ok(Some(LayerRank::Banded { k, band }))
     }
 
-    fn build(&self, layer: LayerContext<'_>) -> Result<Option<Adapter>, PeftError> {
-        let LayerContext {
-            config,
-            shape,
-            device,
-            ..
-        } = layer;
-        let (k, band) = (shape.k(), Self::band(config, shape)?);
+    fn fits(&self, shape: &WeightShape, rank: LayerRank) -> bool {
+        matches!(rank, LayerRank::Banded { k, band } if k == shape.k() && band < k.max(1))
+    }
+
+    fn trainable(&self, shape: &WeightShape, rank: LayerRank) -> usize {
+        let band = rank.shared();
+        shape.k() * (2 * band + 1) - band * (band + 1)
+    }
+
+    fn spectrum(&self, _rank: LayerRank) -> Spectrum {
+        Spectrum::Full
+    }
+
+    fn build(&self, layer: LayerContext<'_>) -> Result<Option<Factors>, PeftError> {
+        let LayerContext { shape, device, .. } = layer;
+        let (k, band) = (shape.k(), layer.rank.shared());
         let basis = layer
             .svd
             .and_then(|svd| Some((BasisBlock::new(svd, shape, 0, k, device)?, svd.probe())));
@@ -98,7 +100,7 @@ impl Method for Svft {
             return Ok(None);
         };
         let count = diagonals(k, band).last().map_or(0, |(_, place)| place.end);
-        Ok(Some(Adapter::Svft(SvftAdapter {
+        Ok(Some(Factors::Svft(SvftAdapter {
             m: vector(0.0, count, device),
             basis,
             k,
@@ -136,8 +138,11 @@ impl LayerAdapter for SvftAdapter {
         Some(self.probe)
     }
 
-    fn rank(&self) -> usize {
-        self.k
+    fn rank(&self) -> LayerRank {
+        LayerRank::Banded {
+            k: self.k,
+            band: self.band,
+        }
     }
 
     fn file_key(field: &str) -> String {

@@ -252,6 +252,17 @@ impl Recipe {
                 return Err(TrainError::value(key, expected, value));
             }
         }
+        if let Some(tails) = &t.tails {
+            tails.check()?;
+            let adapter = &self.adapter.config;
+            if adapter.method.to_string() != "salt" || adapter.tail_rank == Some(0) {
+                return Err(TrainError::value(
+                    "train.tails",
+                    "the method salt with a tail, whose ranks it changes",
+                    self.adapter.method(),
+                ));
+            }
+        }
         let counts = [
             ("train.batch_size", t.batch_size as u64),
             ("train.shards", t.shards as u64),

@@ -10,6 +10,7 @@ use toml::Table;
 
 use crate::loss::LossConfig;
 use crate::schedule::Decay;
+use crate::tail_schedule::TailSchedule;
 
 /// `[model]`: which network, and what it starts from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -117,6 +118,9 @@ pub struct TrainSection {
     pub overlays: usize,
     /// Loss weights.
     pub loss: LossConfig,
+    /// SALT: tails exchange directions while they are trained. Left out: ranks stay as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tails: Option<TailSchedule>,
     /// Augmentation of training samples; what the table leaves out stays at
     /// [`Augment::standard`].
     #[serde(deserialize_with = "over_standard")]
@@ -144,6 +148,7 @@ impl Default for TrainSection {
             eval_batch: 8,
             overlays: 4,
             loss: LossConfig::default(),
+            tails: None,
             augment: Augment::standard(),
         }
     }

@@ -5,5 +5,6 @@ mod determinism;
 mod devices;
 mod methods;
 mod resume;
+mod sam_nano_laws;
 mod support;
 mod use_a_run;

@@ -57,6 +57,31 @@ fn at_the_edge_of_an_epoch_and_at_the_very_end() {
     check("scratch", &[], 4, 2);
 }
 
+/// The best epoch, the stopped state and the fresh model have tails of different ranks.
+#[test]
+fn with_tails_that_exchange_directions() {
+    let overrides = [
+        "train.epochs=4",
+        "train.tails.every=1",
+        "train.tails.share=0.6",
+        "train.tails.until=1.0",
+    ];
+    check("salt", &overrides, 3, 1);
+    let tmp = tempfile::tempdir().unwrap();
+    let run = tmp.path().join("run");
+    let moving = train(&recipe("salt", &overrides).unwrap(), &run).unwrap();
+    let ranks = salt_peft::read_header(&run.join("adapter")).unwrap().ranks;
+    let shown: std::collections::BTreeSet<String> =
+        ranks.values().map(ToString::to_string).collect();
+    assert!(shown.len() > 1, "{ranks:?}");
+    let fixed = tmp.path().join("fixed");
+    let fixed = train(&recipe("salt", &overrides[..1]).unwrap(), &fixed).unwrap();
+    assert!(moving.params.trainable <= fixed.params.trainable);
+    assert!(moving.params.trainable * 10 > fixed.params.trainable * 9);
+    let error = recipe("lora", &overrides).unwrap_err().to_string();
+    assert!(error.contains("train.tails"), "{error}");
+}
+
 #[test]
 fn a_finished_run_gives_its_result_again() {
     let tmp = tempfile::tempdir().unwrap();

@@ -91,6 +91,14 @@ fn show(document: &Document) -> Result<(), Failure> {
         rows.collect(),
     ))?;
     let header = &document.header;
+    if !header.ranks.is_empty() {
+        let ranks = header.ranks.iter();
+        let ranks = ranks.map(|(module, rank)| [module.clone(), rank.to_string()]);
+        screen::result(format_args!(
+            "\n{}",
+            screen::table(["module", "rank"], ranks.collect())
+        ))?;
+    }
     let settings = toml::to_string(&header.config)
         .map_err(|error| Failure::job(format!("cannot show the configuration: {error}"), None))?;
     screen::result(format_args!("\n{}", settings.trim_end()))?;
@@ -102,6 +110,7 @@ fn show(document: &Document) -> Result<(), Failure> {
         screen::count(document.bytes as u64),
     ))?;
     screen::result(match &header.base_sha256 {
+        _ if header.imported => "base weights: not known, the adapter was imported".to_owned(),
         Some(sha256) => format!("base weights: sha256 {sha256}"),
         None => "base weights: none, the adapter holds every parameter".to_owned(),
     })

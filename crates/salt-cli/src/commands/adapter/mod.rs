@@ -1,7 +1,11 @@
-//! `salt adapter`: looking into adapters, and folding them into weights.
+//! `salt adapter`: looking into adapters, folding them into weights, exchanging them with others.
 
+mod base;
+mod export;
+mod import;
 mod inspect;
 mod merge;
+mod naming;
 
 use std::path::{Path, PathBuf};
 
@@ -13,12 +17,17 @@ use crate::failure::Failure;
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Example:
   salt adapter inspect runs/vessels
-  salt adapter merge --weights embedded --adapter runs/vessels/adapter --out merged.safetensors")]
+  salt adapter merge --weights embedded --adapter runs/vessels/adapter --out merged.safetensors
+  salt adapter export --adapter runs/vessels --format hf-lora --out vessels-lora")]
 pub(crate) enum Command {
     /// Show method, targets, ranks, counts and the base an adapter belongs to
     Inspect(inspect::Args),
     /// Fold an adapter into the weights it was trained over
     Merge(merge::Args),
+    /// Write an adapter in a format that Hugging Face peft reads
+    Export(export::Args),
+    /// Read an adapter of Hugging Face peft or SAMed
+    Import(import::Args),
 }
 
 impl Command {
@@ -27,7 +36,24 @@ impl Command {
         match self {
             Self::Inspect(args) => inspect::run(&args),
             Self::Merge(args) => merge::run(&args),
+            Self::Export(args) => export::run(&args),
+            Self::Import(args) => import::run(&args),
         }
+    }
+}
+
+/// Refuses to write into a folder that holds something.
+fn new_folder(path: &Path) -> Result<(), Failure> {
+    let holds_something = match std::fs::read_dir(path) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(_) => path.exists(),
+    };
+    match holds_something {
+        true => Err(Failure::usage(
+            format!("`{}` exists and is no empty folder", path.display()),
+            "choose another --out, or remove it",
+        )),
+        false => Ok(()),
     }
 }
 

@@ -1,0 +1,112 @@
+//! One of the adapters that a model carries, and what belongs to it.
+
+use std::collections::BTreeMap;
+
+use burn::module::Module;
+
+use crate::adapter::{Adapter, DEFAULT_ADAPTER, Part};
+use crate::error::PeftError;
+use crate::inspect::adapters;
+use crate::inventory::{FloatParam, inventory};
+use crate::registry::Factors;
+use crate::weight::WeightShape;
+
+/// A model's parameters and the adapter of one name.
+pub(crate) struct Carried {
+    name: String,
+    params: Vec<FloatParam>,
+    adapters: BTreeMap<String, Adapter>,
+}
+
+impl Carried {
+    /// Looks through a model.
+    pub(crate) fn of<M: Module>(model: &M, name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            params: inventory(model),
+            adapters: adapters(model).into_iter().collect(),
+        }
+    }
+
+    /// That the model carries the adapter; one that attaches nothing has no name to be found by.
+    ///
+    /// # Errors
+    /// [`PeftError::UnknownAdapter`].
+    pub(crate) fn check_name(&self) -> Result<(), PeftError> {
+        if self.name == DEFAULT_ADAPTER || self.parts().next().is_some() {
+            return Ok(());
+        }
+        let parts = self.adapters.values().flat_map(|adapter| &adapter.parts);
+        let mut known: Vec<&str> = parts.map(|part| part.name.as_str()).collect();
+        known.sort_unstable();
+        known.dedup();
+        Err(PeftError::UnknownAdapter {
+            name: self.name.clone(),
+            known: known.join(", "),
+        })
+    }
+
+    /// The model's own parameters.
+    pub(crate) fn base(&self) -> impl Iterator<Item = &FloatParam> {
+        self.params.iter().filter(|param| param.adapts.is_none())
+    }
+
+    /// The adapter's parts, with the paths of their weights.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = (&str, &Part)> {
+        self.adapters.iter().flat_map(|(path, adapter)| {
+            adapter
+                .parts_of(&self.name)
+                .map(move |p| (path.as_str(), p))
+        })
+    }
+
+    /// Paths of the parameters it has trained whole: beside the base's value, or in its place.
+    pub(crate) fn whole(&self) -> Vec<String> {
+        let beside = self
+            .parts()
+            .filter(|(_, part)| matches!(part.factors, Factors::Whole(_)));
+        let beside = beside.map(|(path, _)| path.to_owned());
+        let in_place = self
+            .base()
+            .filter(|param| self.owns_base() && param.trainable);
+        beside
+            .chain(in_place.map(|param| param.path.clone()))
+            .collect()
+    }
+
+    fn owns_base(&self) -> bool {
+        self.name == DEFAULT_ADAPTER
+    }
+
+    /// The parameters that are the adapter's.
+    pub(crate) fn own(&self) -> impl Iterator<Item = &FloatParam> {
+        self.params.iter().filter(|param| match &param.adapts {
+            Some(_) => self.part(param).is_some(),
+            None => self.owns_base() && param.trainable,
+        })
+    }
+
+    /// The weight that a factor adapts, and the part of this adapter that holds it.
+    pub(crate) fn part(&self, factor: &FloatParam) -> Option<(&str, &Part)> {
+        let (weight, adapter) = self.adapters.get_key_value(factor.adapts.as_ref()?)?;
+        let mut parts = adapter.parts_of(&self.name);
+        let part = parts.find(|part| part.holds(weight, &factor.path))?;
+        Some((weight, part))
+    }
+
+    /// A parameter of the model itself.
+    pub(crate) fn param(&self, path: &str) -> &FloatParam {
+        let mut base = self.base();
+        base.find(|param| param.path == path)
+            .expect("adapters sit on parameters of the model")
+    }
+
+    /// The shape of what a part adapts.
+    pub(crate) fn shape(&self, weight: &str, part: &Part) -> WeightShape {
+        let whole = self.param(weight).weight_shape();
+        match &part.slice {
+            Some(slice) => slice.shape(&whole),
+            None => whole,
+        }
+    }
+}
