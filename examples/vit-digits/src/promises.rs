@@ -11,7 +11,7 @@ use crate::model::Vit;
 
 /// Before training, an adapter changes nothing.
 pub fn attached(base: &Vit, model: &Vit, pictures: &Tensor<4>) -> anyhow::Result<()> {
-    same("the base with its new adapter", base, model, pictures)
+    same("the base with an untrained adapter", base, model, pictures)
 }
 
 /// After it, the adapter goes through a file onto a copy of the base, becomes plain weights, and
@@ -30,12 +30,7 @@ pub fn trained(
     let loaded = salt_peft::load_adapter(copy, &folder);
     fs::remove_dir_all(&folder)?;
     let (loaded, report) = loaded?;
-    same(
-        "the base with the adapter from the file",
-        &model,
-        &loaded,
-        pictures,
-    )?;
+    same("the loaded adapter", &model, &loaded, pictures)?;
 
     let merged = salt_peft::merge(loaded)?;
     same("the merged model", &model, &merged, pictures)?;
@@ -49,12 +44,7 @@ pub fn trained(
     // What was trained whole has no other value to go back to.
     if report.adapter == report.trainable {
         let unloaded = salt_peft::unload(model);
-        same(
-            "the base with the adapter taken off",
-            base,
-            &unloaded,
-            pictures,
-        )?;
+        same("the base, unloaded", base, &unloaded, pictures)?;
     }
     Ok(())
 }
