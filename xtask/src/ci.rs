@@ -3,7 +3,7 @@
 //! Two builds in all: one that is only checked (clippy, with every backend there is, fusion and
 //! autotuning included) and one that is linked and run. The second holds CUDA too, which no test
 //! asks for: that it builds without a CUDA installation is what is tested. wgpu runs on Mesa's
-//! software Vulkan.
+//! software Vulkan. What is in `examples/` is built apart, as a project elsewhere would be.
 
 use crate::test::{self, TestDevice};
 use crate::tidy;
@@ -33,21 +33,42 @@ const BUILT: [TestDevice; 4] = [
     TestDevice::UnfusedCuda,
 ];
 
+/// Manifests of projects outside the workspace.
+const EXAMPLES: [&str; 1] = ["examples/vit-digits/Cargo.toml"];
+
 /// Run the command.
 pub(crate) fn run() -> anyhow::Result<()> {
     tidy::run()?;
     step(cargo().args(["fmt", "--all", "--check"]))?;
+    for manifest in EXAMPLES {
+        step(cargo().args(["fmt", "--check", "--manifest-path", manifest]))?;
+    }
     let mut clippy = cargo();
     clippy.arg("clippy").args(test::build_arguments(&CHECKED));
     clippy.args(["--all-targets", "--", "-D", "warnings"]);
     // How large a tensor handle is depends on the backends compiled in, so an `expect` of this
     // lint in the code would be wrong in one build or the other.
     step(clippy.args(["-A", "clippy::large_enum_variant"]))?;
-    let mut examples = cargo();
-    examples
+    let mut doc_tests = cargo();
+    doc_tests
         .args(["test", "--doc"])
         .args(test::build_arguments(&BUILT));
-    test::environment(&mut examples, TestDevice::Flex)?;
-    step(&mut examples)?;
+    test::environment(&mut doc_tests, TestDevice::Flex)?;
+    step(&mut doc_tests)?;
+    for manifest in EXAMPLES {
+        example(manifest)?;
+    }
     test::suite(&TESTED, &BUILT, None)
+}
+
+/// Lint a project and run it; it ends with an error when what it shows does not hold.
+fn example(manifest: &str) -> anyhow::Result<()> {
+    let locked = ["--locked", "--manifest-path", manifest];
+    // Clippy's driver in the build that is run anyway: `cargo clippy` would check all dependencies,
+    // another Burn among them, once more.
+    let mut clippy = cargo();
+    clippy.env("RUSTC_WORKSPACE_WRAPPER", "clippy-driver");
+    clippy.env("CLIPPY_ARGS", "-Dwarnings");
+    step(clippy.arg("build").args(locked))?;
+    step(cargo().arg("run").args(locked))
 }

@@ -2,7 +2,7 @@
 //!
 //! [`ARROWS`] is the whole picture: a crate missing from it, or a dependency missing from its
 //! line (of any kind: build and test dependencies too), is a finding. So a new arrow is a change of this
-//! file, seen in review.
+//! file, seen in review. A project in `examples/` knows what it shows, and nothing else of ours.
 
 use super::{Finding, SourceFile};
 
@@ -36,6 +36,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("xtask", &["salt-data", "salt-metrics"]),
     ("cubecl-llvm", &[]),
+    ("vit-digits", &["salt-peft"]),
 ];
 
 /// Crates that are compiled without any tensor library.
@@ -44,19 +45,19 @@ const WITHOUT_BURN: &[&str] = &["salt-data", "salt-metrics", "xtask"];
 pub(super) fn findings(files: &[SourceFile]) -> Vec<Finding> {
     files
         .iter()
-        .filter(|file| is_member(file))
+        .filter(|file| is_package(file))
         .flat_map(in_manifest)
         .collect()
 }
 
-fn is_member(file: &SourceFile) -> bool {
+fn is_package(file: &SourceFile) -> bool {
     let folders = file
         .path
         .strip_suffix("/Cargo.toml")
         .map(|path| path.split('/').count());
     match folders {
         Some(1) => file.path.starts_with("xtask/"),
-        Some(2) => file.path.starts_with("crates/"),
+        Some(2) => file.path.starts_with("crates/") || file.path.starts_with("examples/"),
         _ => false,
     }
 }
@@ -158,6 +159,13 @@ mod tests {
     }
 
     #[test]
+    fn an_example_is_held_to_what_it_shows() {
+        let text = "[package]\nname = \"vit-digits\"\n[dependencies]\nsalt-data.path = \"x\"";
+        let found = findings(&[file("examples/x/Cargo.toml", text)]);
+        assert_eq!(found.len(), 1, "{found:?}");
+    }
+
+    #[test]
     fn an_unlisted_crate_and_a_tensor_library_are_found() {
         check("salt-new", "", &["no line in ARROWS"]);
         check(
@@ -168,8 +176,8 @@ mod tests {
     }
 
     #[test]
-    fn only_member_manifests_are_read() {
-        let other = file("Cargo.toml", "not a manifest of a member [[[");
+    fn only_manifests_of_packages_are_read() {
+        let other = file("Cargo.toml", "not the manifest of a package [[[");
         assert_eq!(findings(&[other]), []);
     }
 }

@@ -1,6 +1,7 @@
 //! The binary picks the backend. A library crate that enabled one would force it on everybody.
 //!
-//! Tests are another matter: `[dev-dependencies]` may enable a backend to run on.
+//! Tests are another matter: `[dev-dependencies]` may enable a backend to run on. So may the projects
+//! in `examples/`, which are programs of their own.
 
 use super::{Finding, SourceFile};
 
@@ -17,10 +18,14 @@ const KERNELS: &str = "crates/salt-kernels/Cargo.toml";
 /// The crate whose features choose the backend.
 const CHOOSER: &str = "crates/salt-cli/Cargo.toml";
 
+/// Programs outside the workspace, which choose for themselves.
+const EXAMPLES: &str = "examples/";
+
 pub(super) fn findings(files: &[SourceFile]) -> Vec<Finding> {
     files
         .iter()
         .filter(|file| file.name() == "Cargo.toml" && file.path != CHOOSER)
+        .filter(|file| !file.path.starts_with(EXAMPLES))
         .flat_map(in_manifest)
         .collect()
 }
@@ -121,6 +126,11 @@ mod tests {
             0,
         );
         check(CHOOSER, "[features]\nwgpu = [\"burn/wgpu\"]", 0);
+        check(
+            "examples/x/Cargo.toml",
+            "[dependencies]\nburn = { version = \"1\", features = [\"flex\"] }",
+            0,
+        );
     }
 
     #[test]
