@@ -138,7 +138,7 @@ pub(crate) fn build<M: Module>(
         svds = decompose(&weights, selection, |_| Spectrum::Full)?;
     }
     let ranks = match chosen {
-        Some(chosen) => checked(config, selection, chosen)?,
+        Some(chosen) => checked(config, params, selection, chosen)?,
         None => ranks(config, selection, order(), &singular_values(&svds))?,
     };
     let needed = |path: &str| method.spectrum(ranks[path]);
@@ -180,11 +180,13 @@ pub(crate) fn build<M: Module>(
 /// the spectrum decided, and for tails that were trained to other ranks, it asks for nothing definite.
 fn checked(
     config: &AdapterConfig,
+    params: &[FloatParam],
     selection: &Selection,
     chosen: &Ranks,
 ) -> Result<Ranks, PeftError> {
     let mut ranks = Ranks::new();
-    for shape in selection.shapes() {
+    let targets = params.iter().filter_map(|p| selection.targets.get(&p.path));
+    for Target { shape, .. } in targets.flatten() {
         let rank = chosen.get(&shape.path).copied();
         let asked = match config.ranks_by_spectrum() {
             true => None,

@@ -4,6 +4,7 @@ mod bad_input;
 mod data;
 mod determinism;
 mod doctor;
+mod exchange;
 mod help;
 mod inputs;
 mod interrupt;
