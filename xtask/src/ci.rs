@@ -49,6 +49,10 @@ pub(crate) fn run() -> anyhow::Result<()> {
     // How large a tensor handle is depends on the backends compiled in, so an `expect` of this
     // lint in the code would be wrong in one build or the other.
     step(clippy.args(["-A", "clippy::large_enum_variant"]))?;
+    // Over what clippy has checked.
+    let mut docs = cargo();
+    docs.args(["doc", "--no-deps"]).args(test::build_arguments(&CHECKED));
+    step(docs.env("RUSTDOCFLAGS", "-Dwarnings"))?;
     let mut doc_tests = cargo();
     doc_tests
         .args(["test", "--doc"])
