@@ -35,7 +35,7 @@ pub enum Need {
     Full,
     /// The r of the largest singular values; all of them when r is k or more.
     ///
-    /// Where r is at most k / 3 they come from the Gram matrix, at less than half the cost, provided
+    /// Where r is at most k / 3 they come from the Gram matrix, at .3 to .7 of the cost, provided
     /// that afterwards, in f64, `||W v_i - s_i u_i|| <= 1e-12 s_1`, `||Wt u_i - s_i v_i|| <= 1e-12 s_1`,
     /// the vectors are orthonormal to 1e-12, and no direction orthogonal to them has `||W x||^2` above
     /// `s_r^2 + 1e-10 s_1^2`. By Parlett's theorems 4.5.1 and 11.7.1 (The Symmetric Eigenvalue Problem)

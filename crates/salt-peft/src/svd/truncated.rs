@@ -2,8 +2,8 @@
 //!
 //! Let W be tall, `[m, k]` (a wide matrix is transposed). The eigenvectors of the Gram matrix
 //! `G = Wt W [k, k]` that belong to its r largest eigenvalues span V; the thin decomposition of
-//! `W V [m, r]` gives U, s and the rotation of V (Rayleigh-Ritz). That is half the work of the full
-//! decomposition or less, because only one k x k tridiagonalisation remains of it. Squaring loses accuracy
+//! `W V [m, r]` gives U, s and the rotation of V (Rayleigh-Ritz). That is a third to a half of the
+//! work of the full decomposition while r is small. Squaring loses accuracy
 //! in the small singular values, by a factor s_1 / s_r; so nothing is taken on trust.
 //!
 //! **The bound.** The triplets are accepted only if all of this holds, measured in f64:
@@ -21,10 +21,11 @@
 //!
 //! Otherwise, as for a matrix whose rank is below r, the caller decomposes in full.
 //!
-//! Why not an iteration: weights of trained networks have a flat spectrum, on which Krylov and
-//! subspace methods (Halko, Martinsson, Tropp, arXiv 0909.4061) need a subspace of 300 to 700
-//! dimensions out of 768 for such residuals, and faer's own `partial_svd` does not return for some
-//! matrices (its loop that repeats orthogonalisation has no limit).
+//! Why not an iteration: its cost depends on the spectrum, and a flat one (s_8 = .95 s_1, k = 768) took block
+//! Krylov methods from a random start (Halko, Martinsson, Tropp, arXiv 0909.4061, section 4.5 and after)
+//! 300 dimensions for r = 8 and 480 for r = 77 to such residuals, no faster than this. The
+//! `partial_svd` of faer 0.24.4 is fast where it ends; for a dense 768 x 768 matrix and r = 32 it did not
+//! return, even limited to five restarts: its loop that repeats orthogonalisation has no limit.
 
 use faer::diag::Diag;
 use faer::dyn_stack::{MemBuffer, MemStack};
@@ -45,7 +46,8 @@ const MISSED: f64 = 1e-10;
 
 /// Whether r triplets of k are few enough for the truncated way to be the faster one.
 ///
-/// Measured: for k = 768 it takes .45 of the full time at r = 8 and as long at r near k / 2.
+/// Measured for k = 256 and 768 (docs/results/svd-flex.md): .3 to .5 of the full time at r = 8, .6 to .7 at
+/// k / 3, as long at k / 2. The margin is for spectra whose check fails, which cost both.
 pub(super) fn pays(r: usize, k: usize) -> bool {
     3 * r <= k
 }
