@@ -46,6 +46,15 @@ impl Triplets {
         Some(Self { u, s, v })
     }
 
+    /// No triplets of a `[rows, cols]` matrix.
+    pub(super) fn none(rows: usize, cols: usize) -> Self {
+        Self {
+            u: Mat::zeros(rows, 0),
+            s: Vec::new(),
+            v: Mat::zeros(cols, 0),
+        }
+    }
+
     /// The first n triplets.
     pub(super) fn leading(self, n: usize) -> Self {
         if n >= self.s.len() {

@@ -189,6 +189,12 @@ fn compute(matrix: WeightMatrix<'_>, n: usize) -> Option<ThinSvd> {
         return None;
     }
     let k = matrix.k();
+    if n == 0 {
+        return Some(ThinSvd::from_triplets(&Triplets::none(
+            matrix.rows(),
+            matrix.cols(),
+        )));
+    }
     let matrix = matrix.to_f64();
     let truncated = if truncated::pays(n, k) {
         truncated::leading(matrix.as_ref(), n)
