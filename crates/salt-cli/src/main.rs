@@ -8,6 +8,7 @@
 //! | [`screen`], [`progress`], [`duration_words`] | standard output, standard error, bars and tables |
 //! | [`interrupt`] | Ctrl-C |
 //! | [`checkpoint_model`], [`output_file`] | which model a weights file holds; where results go |
+//! | [`svd_cache`] | decompositions kept between runs |
 //! | [`panic_report`] | the last resort |
 
 mod checkpoint_model;
@@ -21,6 +22,7 @@ mod output_file;
 mod panic_report;
 mod progress;
 mod screen;
+mod svd_cache;
 
 use std::process::ExitCode;
 

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use burn::module::{Module, Param, Reparameterizer};
 use burn::tensor::Tensor;
-use rayon::prelude::*;
 
 use crate::adapter::{Adapter, DEFAULT_ADAPTER, Part};
 use crate::allocate::{Ranks, ranks};
@@ -15,7 +14,7 @@ use crate::method::{LayerContext, Spectrum};
 use crate::rank::LayerRank;
 use crate::report::{AttachReport, LayerReport};
 use crate::select::{Selection, Target, select};
-use crate::svd::ThinSvd;
+use crate::svd::{Need, SvdCache, ThinSvd, WeightMatrix, decompose_all};
 use crate::weight::{WeightShape, torch_dims};
 
 /// Attaches an adapter: every target gets its factors, the extras stay trainable, everything else is
@@ -130,8 +129,6 @@ pub(crate) fn build<M: Module>(
     let method = config.method.get();
     let weights = read_targets(model, params, selection)?;
     let order = || params.iter().map(|param| param.path.clone());
-    // Which decomposition is used may depend on the configuration alone: factors that were chosen and
-    // trained in one basis meet the same basis when they are loaded.
     let by_spectrum = config.ranks_by_spectrum();
     let mut svds = BTreeMap::new();
     if by_spectrum {
@@ -142,15 +139,12 @@ pub(crate) fn build<M: Module>(
         None => ranks(config, selection, order(), &singular_values(&svds))?,
     };
     let needed = |path: &str| method.spectrum(ranks[path]);
-    if by_spectrum {
-        for (path, svd) in &mut svds {
-            if let Spectrum::Leading(rank) = needed(path) {
-                *svd = svd.leading(rank);
-            }
-        }
-    } else {
-        svds = decompose(&weights, selection, needed)?;
-    }
+    // Those that were decomposed whole for their values have what they need, unless it is a part.
+    let missing = |path: &str| match needed(path) {
+        Spectrum::Full if by_spectrum => Spectrum::Unused,
+        needed => needed,
+    };
+    svds.extend(decompose(&weights, selection, missing)?);
     let mut factors = BTreeMap::new();
     for param in params {
         let Some(targets) = selection.targets.get(&param.path) else {
@@ -249,25 +243,22 @@ fn read_targets<M: Module>(
 fn decompose(
     weights: &BTreeMap<String, Vec<f32>>,
     selection: &Selection,
-    needed: impl Fn(&str) -> Spectrum + Sync,
+    needed: impl Fn(&str) -> Spectrum,
 ) -> Result<BTreeMap<String, ThinSvd>, PeftError> {
-    let shapes: Vec<&WeightShape> = selection
-        .shapes()
-        .filter(|shape| needed(&shape.path) != Spectrum::Unused)
-        .collect();
-    let decomposed: Vec<(&WeightShape, Option<ThinSvd>)> = shapes
-        .into_par_iter()
-        .map(|shape| {
-            let svd = decompose_weight(shape, &weights[&shape.path]);
-            let svd = svd.map(|svd| match needed(&shape.path) {
-                Spectrum::Leading(count) => svd.leading(count),
-                Spectrum::Unused | Spectrum::Full => svd,
-            });
-            (shape, svd)
-        })
-        .collect();
-    decomposed
-        .into_iter()
+    let (mut shapes, mut jobs) = (Vec::new(), Vec::new());
+    for shape in selection.shapes() {
+        let need = match needed(&shape.path) {
+            Spectrum::Unused => continue,
+            Spectrum::Leading(count) => Need::Leading(count),
+            Spectrum::Full => Need::Full,
+        };
+        jobs.push((WeightMatrix::of_weight(shape, &weights[&shape.path]), need));
+        shapes.push(shape);
+    }
+    let cache = SvdCache::in_scope();
+    let decomposed = decompose_all(&jobs, cache.as_deref()).into_iter();
+    let named = shapes.into_iter().zip(decomposed);
+    named
         .map(|(shape, svd)| match svd {
             Some(svd) => Ok((shape.path.clone(), svd)),
             None => Err(PeftError::NoConvergence {
@@ -277,13 +268,6 @@ fn decompose(
             }),
         })
         .collect()
-}
-
-/// Decomposes one weight given by its values in Burn's layout.
-fn decompose_weight(shape: &WeightShape, values: &[f32]) -> Option<ThinSvd> {
-    ThinSvd::new(shape.out(), shape.fan_in(), |i, j| {
-        values[shape.stored_index(i, j)]
-    })
 }
 
 fn singular_values(svds: &BTreeMap<String, ThinSvd>) -> BTreeMap<String, Vec<f32>> {

@@ -144,7 +144,7 @@ pub enum PeftError {
     /// A file cannot be read or written.
     #[error("cannot {action} {}: {source}. Check the path and its permissions", path.display())]
     Io {
-        /// `read`, `write` or `create`.
+        /// `read`, `write`, `create` or `remove`.
         action: &'static str,
         /// The file.
         path: PathBuf,

@@ -16,6 +16,7 @@ mod train;
 use clap::Subcommand;
 
 use crate::failure::Failure;
+use crate::svd_cache;
 
 /// What `salt` can do.
 #[derive(Debug, Subcommand)]
@@ -49,13 +50,13 @@ impl Command {
     pub(crate) fn run(self) -> Result<(), Failure> {
         match self {
             Self::Data(command) => command.run(),
-            Self::Train(args) => train::run(&args),
-            Self::Resume(args) => resume::run(&args),
-            Self::Eval(args) => eval::run(&args),
-            Self::Predict(args) => predict::run(&args),
+            Self::Train(args) => svd_cache::around(|| train::run(&args)),
+            Self::Resume(args) => svd_cache::around(|| resume::run(&args)),
+            Self::Eval(args) => svd_cache::around(|| eval::run(&args)),
+            Self::Predict(args) => svd_cache::around(|| predict::run(&args)),
             Self::Segment(args) => segment::run(&args),
-            Self::Adapter(command) => command.run(),
-            Self::Params(args) => params::run(&args),
+            Self::Adapter(command) => svd_cache::around(|| command.run()),
+            Self::Params(args) => svd_cache::around(|| params::run(&args)),
             Self::Pretrain(args) => pretrain::run(&args),
             Self::Doctor(args) => doctor::run(&args),
         }

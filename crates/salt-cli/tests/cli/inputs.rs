@@ -17,6 +17,7 @@ pub(super) fn salt<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> Output {
 pub(super) fn command<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> std::process::Command {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_salt"));
     command.args(arguments).env_remove("NO_COLOR");
+    command.env("SALT_SVD_CACHE", "off");
     command
 }
 
