@@ -51,7 +51,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
     step(clippy.args(["-A", "clippy::large_enum_variant"]))?;
     // Over what clippy has checked.
     let mut docs = cargo();
-    docs.args(["doc", "--no-deps"]).args(test::build_arguments(&CHECKED));
+    docs.args(["doc", "--no-deps"])
+        .args(test::build_arguments(&CHECKED));
     step(docs.env("RUSTDOCFLAGS", "-Dwarnings"))?;
     let mut doc_tests = cargo();
     doc_tests

@@ -243,6 +243,15 @@ pub enum PeftError {
         /// The configuration.
         path: PathBuf,
     },
+    /// A file of tensors is sound and is not the one that was written.
+    #[error(
+        "the bytes of {} are not those that were written (their sha256 is another). Copy the adapter folder \
+         again; if the change is meant, remove `tensors_sha256` from its adapter_config.json", path.display()
+    )]
+    ChangedTensors {
+        /// The file.
+        path: PathBuf,
+    },
     /// An update is not what HF peft's LoRA can express.
     #[error(
         "`{path}` cannot be written as a LoRA: {reason}. Give a rank to write the best approximation of that \

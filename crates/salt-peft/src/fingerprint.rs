@@ -41,9 +41,18 @@ pub(crate) fn base_sha256<M: Module>(
             .collect();
         hash.update(bytes);
     }
-    let mut hex = String::with_capacity(64);
-    for byte in hash.finalize() {
+    Ok(Some(hex(&hash.finalize())))
+}
+
+/// The sha256 of some bytes, in 64 hex digits.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(digest: &[u8]) -> String {
+    let mut hex = String::with_capacity(2 * digest.len());
+    for byte in digest {
         write!(hex, "{byte:02x}").expect("writing to a string cannot fail");
     }
-    Ok(Some(hex))
+    hex
 }

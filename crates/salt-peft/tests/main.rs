@@ -11,4 +11,5 @@ mod nets;
 mod parity;
 mod properties;
 mod several;
+mod svd_cache;
 mod targets;

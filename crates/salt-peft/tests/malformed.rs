@@ -279,3 +279,70 @@ fn configurations_that_do_not_fit() {
     let elsewhere = |dir: &Path| fs::remove_dir_all(dir).expect("there");
     check("no folder", elsewhere, "Io", &["cannot read", CONFIG]);
 }
+
+#[test]
+fn a_flipped_bit_is_seen() {
+    check(
+        "a value that is another",
+        first_value(0.25),
+        "ChangedTensors",
+        &[TENSORS, "`tensors_sha256`"],
+    );
+    let meant = |dir: &Path| {
+        first_value(0.25)(dir);
+        let path = dir.join(CONFIG);
+        let text = fs::read_to_string(&path).expect("written");
+        let lines = text.lines().filter(|line| !line.contains("tensors_sha256"));
+        fs::write(path, lines.collect::<Vec<_>>().join("\n")).expect("writes");
+    };
+    let dir = tempfile::tempdir().expect("tmp");
+    let (model, _) = attach(Mlp::new(1, &device()), &salt()).expect("sound");
+    save_adapter(&model, &salt(), dir.path()).expect("saves");
+    meant(dir.path());
+    load_adapter(Mlp::new(1, &device()), dir.path()).expect("the change is meant");
+}
+
+#[test]
+fn ranks_that_layers_cannot_have() {
+    let ranks = |what: &str, to: &'static str, parts: &[&str]| {
+        let spoil = rewrite(CONFIG, move |bytes| {
+            let mut fields: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
+            fields["ranks"]["fc1"] = serde_json::from_str(to).expect("JSON");
+            fields.to_string().into_bytes()
+        });
+        let variant = if parts.contains(&"fc1") {
+            "OtherRank"
+        } else {
+            "BadConfigFile"
+        };
+        check(what, spoil, variant, parts);
+    };
+    ranks(
+        "a head above the limit",
+        r#"{"head": 10, "tail": 2}"#,
+        &["fc1", "10+2", "at most 9"],
+    );
+    ranks("another head", r#"{"head": 3, "tail": 2}"#, &["fc1", "3+2"]);
+    ranks(
+        "a tail above the limit",
+        r#"{"head": 4, "tail": 4000000000}"#,
+        &["fc1"],
+    );
+    ranks("a rank of another method", "4", &["fc1"]);
+    ranks("a negative rank", "-4", &["adapter_config.json"]);
+    ranks("text", r#""4+2""#, &["adapter_config.json"]);
+    let missing = rewrite(CONFIG, |bytes| {
+        let mut fields: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
+        fields["ranks"]
+            .as_object_mut()
+            .expect("a table")
+            .remove("fc1");
+        fields.to_string().into_bytes()
+    });
+    check(
+        "a layer without a rank",
+        missing,
+        "OtherRank",
+        &["fc1", "none"],
+    );
+}

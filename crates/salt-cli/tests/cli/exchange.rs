@@ -76,7 +76,8 @@ fn exported_and_imported_it_is_the_same_adapter() {
         "hf-lora",
     ];
     let to = ["--naming", "hf", "--out", &lora, "--device"];
-    let export = [&export[..], &to, &[&device()]].concat();
+    let on = device();
+    let export = [&export[..], &to, &[&on]].concat();
     let said = succeed(&export);
     // Half of 16 singular values, and 2.
     assert!(said.contains("LoRA of rank up to 10"), "{said}");

@@ -11,3 +11,4 @@ mod interrupt;
 mod params;
 mod round_trip;
 mod segment;
+mod svd_cache;

@@ -45,6 +45,9 @@ pub struct AdapterHeader {
     /// The rank of each adapted module, whatever chose it.
     #[serde(default)]
     pub ranks: BTreeMap<String, LayerRank>,
+    /// sha256 of the file of tensors; files of before it was kept have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tensors_sha256: Option<String>,
     /// Whether it was made elsewhere, so that nothing is known of the base it was made over.
     #[serde(default, skip_serializing_if = "is_false")]
     pub imported: bool,
@@ -171,6 +174,7 @@ pub(super) fn header<M: Module>(
         modules_to_save: selection.trained.into_iter().collect(),
         basis,
         ranks,
+        tensors_sha256: None,
         imported: false,
     })
 }

@@ -173,6 +173,7 @@ pub(super) fn convert(
         modules_to_save: whole.into_iter().collect(),
         base_sha256: None,
         basis: BTreeMap::new(),
+        tensors_sha256: None,
         imported: true,
         config,
     };

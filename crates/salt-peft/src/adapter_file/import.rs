@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::header::{AdapterHeader, config_bytes, peft_type};
+use super::header::{AdapterHeader, peft_type};
 use super::hf::{exactly, whole_pattern};
 use super::names::Names;
 use super::tensors::{KEY_PREFIX, NamedTensors, StoredTensors, serialise};
-use super::{CONFIG_FILE, Stored, TENSOR_FILE, read, write_file};
+use super::{Stored, read};
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
 use crate::rank::{LayerRank, Rank};
@@ -91,6 +91,7 @@ pub fn import_loose(loose: LooseFactors, out: &Path) -> Result<AdapterHeader, Pe
         base_sha256: None,
         basis: BTreeMap::new(),
         ranks,
+        tensors_sha256: None,
         imported: true,
         config,
     };
@@ -102,7 +103,6 @@ fn write(out: &Path, header: &AdapterHeader, tensors: NamedTensors) -> Result<()
     // What only HF peft reads is told by ranks and paths.
     let ranks = header.ranks.iter();
     let shapes = ranks.map(|(path, rank)| (WeightShape::new(path.clone(), []), *rank));
-    let config = config_bytes(header, &shapes.collect::<Vec<_>>());
-    write_file(out, TENSOR_FILE, &serialise(&tensors, out)?)?;
-    write_file(out, CONFIG_FILE, &config)
+    let ranks: Vec<_> = shapes.collect();
+    super::write(out, header.clone(), &ranks, &serialise(&tensors, out)?)
 }

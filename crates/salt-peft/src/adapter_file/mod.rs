@@ -39,7 +39,7 @@ use crate::adapter::DEFAULT_ADAPTER;
 use crate::attach::attach_ranks;
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
-use crate::fingerprint::base_sha256;
+use crate::fingerprint::{base_sha256, sha256};
 use crate::inventory::{FloatParam, values};
 use crate::method::Scope;
 use crate::rank::LayerRank;
@@ -85,7 +85,7 @@ pub fn save_named<M: Module>(
     let slots = slots(&carried);
     let state = values(model, |path| slots.iter().any(|slot| slot.path == path))?;
     let bytes = tensor_bytes(slots, state, dir)?;
-    write(dir, &header, &ranks, &bytes)
+    write(dir, header, &ranks, &bytes)
 }
 
 /// Writes the two files of an adapter.
@@ -94,12 +94,13 @@ pub fn save_named<M: Module>(
 /// [`PeftError::Io`].
 fn write(
     dir: &Path,
-    header: &AdapterHeader,
+    mut header: AdapterHeader,
     ranks: &[(WeightShape, LayerRank)],
     tensors: &[u8],
 ) -> Result<(), PeftError> {
+    header.tensors_sha256 = Some(sha256(tensors));
     write_file(dir, TENSOR_FILE, tensors)?;
-    write_file(dir, CONFIG_FILE, &config_bytes(header, ranks))
+    write_file(dir, CONFIG_FILE, &config_bytes(&header, ranks))
 }
 
 /// Writes a file into a folder, which is created if missing.
@@ -222,7 +223,15 @@ fn load<M: Module>(model: M, name: &str, stored: Stored) -> Result<(M, AttachRep
     if !header.imported {
         check_basis(&header, &carried)?;
     }
+    let (path, found) = (tensors.source_name().into(), tensors.sha256());
     let state = tensors.place(&slots(&carried))?;
+    // Last, so that what is wrong with a tensor is told before that something is.
+    if header
+        .tensors_sha256
+        .is_some_and(|written| written != found)
+    {
+        return Err(PeftError::ChangedTensors { path });
+    }
     Ok((put(model, state), report))
 }
 

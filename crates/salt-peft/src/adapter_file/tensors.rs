@@ -10,6 +10,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use super::carried::Carried;
 use crate::adapter::Part;
 use crate::error::PeftError;
+use crate::fingerprint::sha256;
 use crate::inventory::FloatParam;
 use crate::nearest::nearest;
 use crate::registry::Factors;
@@ -156,6 +157,7 @@ pub(super) fn serialise(tensors: &NamedTensors, dir: &Path) -> Result<Vec<u8>, P
 /// The tensors of a file.
 pub(super) struct StoredTensors {
     source_name: String,
+    sha256: String,
     tensors: BTreeMap<String, StoredTensor>,
 }
 
@@ -188,6 +190,7 @@ pub(super) fn read_tensors(path: &Path) -> Result<StoredTensors, PeftError> {
     });
     Ok(StoredTensors {
         source_name: path.display().to_string(),
+        sha256: sha256(&bytes),
         tensors: tensors.collect(),
     })
 }
@@ -201,6 +204,7 @@ impl StoredTensors {
         });
         Self {
             source_name: "the given tensors".into(),
+            sha256: String::new(),
             tensors: tensors.collect(),
         }
     }
@@ -248,6 +252,11 @@ impl StoredTensors {
     /// Where they were read from.
     pub(super) fn source_name(&self) -> &str {
         &self.source_name
+    }
+
+    /// The hash of the file.
+    pub(super) fn sha256(&self) -> String {
+        self.sha256.clone()
     }
 
     /// The same tensors under other keys, made of the old key and the shape.

@@ -6,7 +6,6 @@ use burn::tensor::Tensor;
 use super::low_rank::{self, Scaling};
 use crate::adapter_file::export::HfFactors;
 use crate::basis::BasisBlock;
-use crate::config::AdapterConfig;
 use crate::error::PeftError;
 use crate::method::{LayerAdapter, LayerContext, Method, Spectrum};
 use crate::rank::LayerRank;
@@ -35,22 +34,7 @@ impl Method for Loraxs {
         low_rank::SETTINGS_WITHOUT_BUDGET
     }
 
-    fn check(&self, config: &AdapterConfig) -> Result<(), PeftError> {
-        low_rank::check(config)
-    }
-
-    fn rank(
-        &self,
-        config: &AdapterConfig,
-        shape: &WeightShape,
-        values: Option<&[f32]>,
-    ) -> Result<Option<LayerRank>, PeftError> {
-        low_rank::rank(config, shape, values)
-    }
-
-    fn fits(&self, shape: &WeightShape, rank: LayerRank) -> bool {
-        low_rank::fits(shape, rank)
-    }
+    low_rank::answers_as_lora!();
 
     fn trainable(&self, _shape: &WeightShape, rank: LayerRank) -> usize {
         rank.shared() * rank.shared()

@@ -81,6 +81,33 @@ pub(super) fn rank(
     }
 }
 
+/// What LoRA and its kin answer alike, as methods of [`Method`](crate::method::Method): the check of their
+/// settings, rank and limits.
+macro_rules! answers_as_lora {
+    () => {
+        fn check(
+            &self,
+            config: &$crate::config::AdapterConfig,
+        ) -> Result<(), $crate::error::PeftError> {
+            $crate::methods::low_rank::check(config)
+        }
+
+        fn rank(
+            &self,
+            config: &$crate::config::AdapterConfig,
+            shape: &$crate::weight::WeightShape,
+            values: Option<&[f32]>,
+        ) -> Result<Option<$crate::rank::LayerRank>, $crate::error::PeftError> {
+            $crate::methods::low_rank::rank(config, shape, values)
+        }
+
+        fn fits(&self, shape: &$crate::weight::WeightShape, rank: $crate::rank::LayerRank) -> bool {
+            $crate::methods::low_rank::fits(shape, rank)
+        }
+    };
+}
+pub(super) use answers_as_lora;
+
 /// Whether a layer can have the rank.
 pub(super) fn fits(shape: &WeightShape, rank: LayerRank) -> bool {
     matches!(rank, LayerRank::Single(rank) if (1..=shape.k()).contains(&rank))

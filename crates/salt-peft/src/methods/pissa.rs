@@ -2,7 +2,6 @@
 
 use super::low_rank::{self, Scaling};
 use super::residual::ResidualAdapter;
-use crate::config::AdapterConfig;
 use crate::error::PeftError;
 use crate::method::{LayerContext, Method, Spectrum};
 use crate::rank::LayerRank;
@@ -34,22 +33,7 @@ impl Method for Pissa {
         low_rank::SETTINGS
     }
 
-    fn check(&self, config: &AdapterConfig) -> Result<(), PeftError> {
-        low_rank::check(config)
-    }
-
-    fn rank(
-        &self,
-        config: &AdapterConfig,
-        shape: &WeightShape,
-        values: Option<&[f32]>,
-    ) -> Result<Option<LayerRank>, PeftError> {
-        low_rank::rank(config, shape, values)
-    }
-
-    fn fits(&self, shape: &WeightShape, rank: LayerRank) -> bool {
-        low_rank::fits(shape, rank)
-    }
+    low_rank::answers_as_lora!();
 
     fn trainable(&self, shape: &WeightShape, rank: LayerRank) -> usize {
         low_rank::of_factors(shape, rank)

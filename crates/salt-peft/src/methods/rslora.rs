@@ -33,22 +33,7 @@ impl Method for Rslora {
         low_rank::SETTINGS_WITH_INIT
     }
 
-    fn check(&self, config: &AdapterConfig) -> Result<(), PeftError> {
-        low_rank::check(config)
-    }
-
-    fn rank(
-        &self,
-        config: &AdapterConfig,
-        shape: &WeightShape,
-        values: Option<&[f32]>,
-    ) -> Result<Option<LayerRank>, PeftError> {
-        low_rank::rank(config, shape, values)
-    }
-
-    fn fits(&self, shape: &WeightShape, rank: LayerRank) -> bool {
-        low_rank::fits(shape, rank)
-    }
+    low_rank::answers_as_lora!();
 
     fn trainable(&self, shape: &WeightShape, rank: LayerRank) -> usize {
         low_rank::of_factors(shape, rank)
