@@ -7,7 +7,7 @@ use salt_peft::adapter_file::export::EXTRA_FILE;
 use salt_peft::{ExportOptions, export_hf_lora, read_header};
 
 use super::naming::NamingName;
-use super::{base, folder, new_folder};
+use super::{adapted_base, folder, new_folder};
 use crate::device::DeviceOption;
 use crate::failure::Failure;
 use crate::screen;
@@ -56,7 +56,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let adapter = folder(&args.adapter)?;
     let device = args.device.device.open()?;
     let config = read_header(&adapter)?.config;
-    let base = base::load(&adapter, args.weights.as_deref(), &device)?;
+    let base = adapted_base::load(&adapter, args.weights.as_deref(), &device)?;
     let (model, _) = salt_peft::load_adapter(base, &adapter)?;
     let options = ExportOptions {
         names: args.naming.of_adapter(),

@@ -13,7 +13,7 @@ use salt_peft::{AdapterHeader, load_adapter, load_renamed, save_adapter};
 use salt_sam::weights::{Checkpoint, StoredTensor};
 
 use super::naming::NamingName;
-use super::{base, new_folder};
+use super::{adapted_base, new_folder};
 use crate::device::DeviceOption;
 use crate::failure::Failure;
 use crate::screen;
@@ -73,7 +73,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 
 fn settle(args: &Args, weights: &str, header: &AdapterHeader) -> Result<(), Failure> {
     let device = args.device.device.open()?;
-    let base = base::load(&args.out, Some(weights), &device)?;
+    let base = adapted_base::load(&args.out, Some(weights), &device)?;
     let model = match args.naming {
         // The directory itself says more than what was made of it: which modules it means.
         Some(naming) if args.from.is_dir() => {

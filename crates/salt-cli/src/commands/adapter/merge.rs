@@ -7,7 +7,7 @@ use burn::module::Module as _;
 use salt_sam::weights::{SaveOptions, save};
 
 use super::naming::NamingName;
-use super::{base, folder};
+use super::{adapted_base, folder};
 use crate::device::DeviceOption;
 use crate::failure::Failure;
 use crate::output_file;
@@ -39,7 +39,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     output_file::prepare(&args.out, Some("safetensors"), &[Path::new(&args.weights)])?;
     let adapter = folder(&args.adapter)?;
     let device = args.device.device.open()?;
-    let base = base::load(&adapter, Some(&args.weights), &device)?;
+    let base = adapted_base::load(&adapter, Some(&args.weights), &device)?;
     let (model, report) = salt_peft::load_adapter(base, &adapter)?;
     let merged = salt_peft::merge(model)?;
     let options = SaveOptions {

@@ -1,6 +1,6 @@
 //! `salt adapter`: looking into adapters, folding them into weights, exchanging them with others.
 
-mod base;
+mod adapted_base;
 mod export;
 mod import;
 mod inspect;
