@@ -47,10 +47,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     step(Command::new(&python).arg(&script).arg("write").arg(&hf))?;
 
     let mut tests = cargo();
-    tests
-        .arg("test")
-        .args(test::build_arguments(&[TestDevice::Flex]));
-    tests.args(["--", "interop::"]).env("SALT_INTEROP", &hf);
+    let words = [
+        "test",
+        "--package",
+        "salt-peft",
+        "--test",
+        "main",
+        "interop::",
+    ];
+    tests.args(words).env("SALT_INTEROP", &hf);
     test::environment(&mut tests, TestDevice::Flex)?;
     step(&mut tests)?;
 
