@@ -1,7 +1,15 @@
 //! OLoRA: LoRA whose factors start from the QR decomposition of the weight (arXiv 2406.01775).
 
-use faer::Mat;
-use faer::linalg::solvers::Qr;
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::householder::{
+    apply_block_householder_sequence_on_the_left_in_place_scratch as apply_scratch,
+    apply_block_householder_sequence_on_the_left_in_place_with_conj as apply_householder,
+};
+use faer::linalg::matmul::matmul;
+use faer::linalg::qr::no_pivoting::factor::{
+    qr_in_place, qr_in_place_scratch, recommended_block_size,
+};
+use faer::{Accum, Conj, Mat, Par};
 
 use super::low_rank::{self, Scaling};
 use super::residual::ResidualAdapter;
@@ -58,12 +66,35 @@ impl Method for Olora {
     }
 }
 
-/// The first `rank` columns of Q and rows of R.
+/// The first `rank` columns of Q and rows of R, on one thread: the number of threads must not change a
+/// bit of what an adapter starts from.
 fn leading_qr(layer: &LayerContext<'_>, rank: usize) -> (Mat<f64>, Mat<f64>) {
     let (out, fan_in) = (layer.shape.out(), layer.shape.fan_in());
     let weight = Mat::from_fn(out, fan_in, |i, j| f64::from(layer.entry(i, j)));
-    let mut q = Qr::new(weight.as_ref().get(.., ..rank)).compute_thin_Q();
-    let mut r = q.transpose() * &weight;
+    let mut basis = weight.get(.., ..rank).to_owned();
+    let block = recommended_block_size::<f64>(out, rank);
+    let mut coefficients = Mat::zeros(block, rank);
+    let scratch = qr_in_place_scratch::<f64>(out, rank, block, Par::Seq, Default::default());
+    qr_in_place(
+        basis.as_mut(),
+        coefficients.as_mut(),
+        Par::Seq,
+        MemStack::new(&mut MemBuffer::new(scratch)),
+        Default::default(),
+    );
+    let mut q = Mat::identity(out, rank);
+    let scratch = apply_scratch::<f64>(out, block, rank);
+    apply_householder(
+        basis.as_ref(),
+        coefficients.as_ref(),
+        Conj::No,
+        q.as_mut(),
+        Par::Seq,
+        MemStack::new(&mut MemBuffer::new(scratch)),
+    );
+    let mut r = Mat::zeros(rank, fan_in);
+    let (left, right) = (q.as_ref().transpose(), weight.as_ref());
+    matmul(r.as_mut(), Accum::Replace, left, right, 1.0, Par::Seq);
     for i in 0..rank {
         if r[(i, i)] < 0.0 {
             q.col_mut(i).iter_mut().for_each(|x| *x = -*x);
