@@ -8,7 +8,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 use proptest::prelude::*;
 use salt_peft::method::Scope;
-use salt_peft::svd::ThinSvd;
+use salt_peft::svd::{Need, ThinSvd, WeightMatrix, decompose};
 use salt_peft::{
     AdapterConfig, MethodId, Rank, Relu, all_methods, attach, load_trainable_state, merge,
     trainable_state,
@@ -134,7 +134,7 @@ fn dense_salt(
     tail: usize,
     factors: &BTreeMap<String, Vec<f64>>,
 ) -> Vec<f64> {
-    let (k, s) = (weight.k(), svd.values());
+    let (k, s) = (svd.k(), svd.values());
     let n = k - head;
     let clamp = |on: bool, value: f64| if on { value.max(0.0) } else { value };
     let mut core = vec![0.0; k * k];
@@ -163,12 +163,33 @@ fn dense_salt(
             };
         }
     }
-    rebuild(weight, svd, &core)
+    updated(weight, svd, core)
+}
+
+/// The decomposition that a method works in. Where singular values are equal their vectors are not
+/// determined, so it has to be the same one: as many triplets as the method needs.
+fn basis(weight: &Weight, need: Need) -> ThinSvd {
+    let Weight { rows, cols, .. } = *weight;
+    let places = (0..rows).flat_map(|row| (0..cols).map(move |col| (row, col)));
+    let values: Vec<f32> = places.map(|(row, col)| weight.entry(row, col)).collect();
+    let matrix = WeightMatrix::row_major(rows, cols, &values);
+    decompose(matrix, need, None).expect("converges")
+}
+
+/// `W + U (core - diag(s)) Vt` over the triplets of the decomposition.
+fn updated(weight: &Weight, svd: &ThinSvd, mut core: Vec<f64>) -> Vec<f64> {
+    let k = svd.k();
+    for (i, s) in svd.values().into_iter().enumerate() {
+        core[i * (k + 1)] -= f64::from(s);
+    }
+    let update = rebuild(weight, svd, &core).into_iter().enumerate();
+    let entry = |at: usize| f64::from(weight.entry(at / weight.cols, at % weight.cols));
+    update.map(|(at, delta)| entry(at) + delta).collect()
 }
 
 /// `U core Vt`.
 fn rebuild(weight: &Weight, svd: &ThinSvd, core: &[f64]) -> Vec<f64> {
-    let (k, u, v) = (weight.k(), svd.u(0, weight.k()), svd.v(0, weight.k()));
+    let (k, u, v) = (svd.k(), svd.u(0, svd.k()), svd.v(0, svd.k()));
     let mut out = Vec::new();
     for row in 0..weight.rows {
         for col in 0..weight.cols {
@@ -233,17 +254,16 @@ fn dense_kin(
         _ => 3.0 / rank as f64,
     };
     if method == "loraxs" {
-        let svd = ThinSvd::new(weight.rows, weight.cols, |i, j| weight.entry(i, j));
-        let (svd, k) = (svd.expect("converges"), weight.k());
-        let mut core = vec![0.0; k * k];
-        for i in 0..k {
+        let svd = basis(weight, Need::Leading(rank));
+        let mut core = vec![0.0; rank * rank];
+        for i in 0..rank {
             let s = f64::from(svd.values()[i]);
-            core[i * (k + 1)] = s;
-            for j in 0..rank.min(if i < rank { rank } else { 0 }) {
-                core[i * k + j] += scaling * s * factors["r"][i * rank + j];
+            core[i * (rank + 1)] = s;
+            for j in 0..rank {
+                core[i * rank + j] += scaling * s * factors["r"][i * rank + j];
             }
         }
-        return rebuild(weight, &svd, &core);
+        return updated(weight, &svd, core);
     }
     let mut moved = residual(weight, -scaling, factors);
     match method {
@@ -347,7 +367,8 @@ proptest! {
         config.head_rank = Some(Rank::Absolute(head));
         config.tail_rank = Some(tail);
         config.relu = Some(relu);
-        let svd = ThinSvd::new(weight.rows, weight.cols, |i, j| weight.entry(i, j)).expect("converges");
+        let need = if tail == 0 || head == weight.k() { Need::Leading(head) } else { Need::Full };
+        let svd = basis(&weight, need);
         let (layer, factors) = moved(linear(&weight, &device), &config, seed);
         let expected = dense_salt(&weight, &svd, relu, head, tail, &factors);
         assert_near(&transposed(layer[0].weight.val()), &expected, "linear");
