@@ -36,6 +36,7 @@ use clap::Parser;
   salt train docs/recipes/vessels-sam_nano-salt.toml --out runs/vessels
   salt eval runs/vessels
 
+SALT_SVD_CACHE: folder for decompositions kept between runs, or `off`; default ~/.cache/salt/svd.
 Exit codes: 0 success, 1 failed job or check, 2 wrong use, 130 interrupted.")]
 struct Program {
     #[command(subcommand)]

@@ -1,10 +1,13 @@
 //! What sits on a weight: the factors of one adapter, of some rows each, or of several adapters.
 
+use std::sync::Arc;
+
 use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor, Reparameterization};
 use burn::tensor::{Device, Tensor};
 
+use crate::config::AdapterConfig;
 use crate::inspect;
-use crate::registry::{Factors, MethodId};
+use crate::registry::Factors;
 use crate::slice::Slice;
 use crate::weight::updated;
 
@@ -37,8 +40,8 @@ pub(crate) struct Part {
     pub(crate) slice: Option<Slice>,
     /// How much of the update is applied: 1 all, 0 none.
     pub(crate) strength: f64,
-    /// The method that made them.
-    pub(crate) method: MethodId,
+    /// What they were attached with.
+    pub(crate) config: Arc<AdapterConfig>,
     /// The factors.
     pub(crate) factors: Factors,
 }

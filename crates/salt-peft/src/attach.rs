@@ -1,6 +1,7 @@
 //! Attaching an adapter to a base model, and planning to.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use burn::module::{Module, Param, Reparameterizer};
 use burn::tensor::Tensor;
@@ -9,7 +10,7 @@ use crate::adapter::{Adapter, DEFAULT_ADAPTER, Part};
 use crate::allocate::{Ranks, ranks};
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
-use crate::inventory::{FloatParam, inventory, values};
+use crate::inventory::{FloatParam, inventory, quantised, values};
 use crate::method::{LayerContext, Spectrum};
 use crate::rank::LayerRank;
 use crate::report::{AttachReport, LayerReport};
@@ -21,7 +22,9 @@ use crate::weight::{WeightShape, torch_dims};
 /// frozen. With a method that starts at zero the model's outputs do not change by a bit.
 ///
 /// The singular value decompositions, where the method needs them, run in parallel over layers on
-/// the host. Training behaviour that is no gradient (dropout, running statistics) is left alone.
+/// the host. Training behaviour that is no gradient is left alone: dropout, and the running statistics of
+/// batch norms, which are neither trained nor saved. Train such a model in evaluation mode, or they
+/// leave the base that the adapter belongs to.
 ///
 /// # Errors
 /// Settings the method does not read or cannot take; patterns that match nothing; targets that are
@@ -42,6 +45,13 @@ pub(crate) fn attach_ranks<M: Module>(
 ) -> Result<(M, AttachReport), PeftError> {
     let params = unadapted(&model)?;
     let selection = select(config, &params)?;
+    if let Some(path) = quantised(&model, |path| selection.trained.contains(path)) {
+        return Err(PeftError::InvalidSetting {
+            setting: "modules_to_save",
+            value: format!("`{path}`, which is quantised"),
+            expected: "parameters that can be trained whole: in f32, f16 or bf16",
+        });
+    }
     let built = build(&model, config, &params, &selection, chosen)?;
     let report = report(config, &params, &selection, &built.ranks);
     let attacher = Attacher {
@@ -96,13 +106,14 @@ pub(crate) struct Built {
 impl Built {
     /// As adapters of that name, by the path of the weight.
     pub(crate) fn adapters(self, name: &str, config: &AdapterConfig) -> BTreeMap<String, Adapter> {
+        let config = Arc::new(config.clone());
         let weights = self.factors.into_iter();
         let adapters = weights.map(|(path, (whole, parts))| {
             let parts = parts.into_iter().map(|(target, factors)| Part {
                 name: name.to_owned(),
                 slice: target.slice,
                 strength: 1.0,
-                method: config.method,
+                config: Arc::clone(&config),
                 factors,
             });
             let adapter = Adapter {

@@ -23,7 +23,8 @@ pub struct AdapterConfig {
     pub method: MethodId,
     /// Regular expressions over module paths. One matches when it covers a path from a segment
     /// boundary to its end: `attn\.(qkv|proj)` matches `blocks.3.attn.qkv`. A name alone is such an
-    /// expression, so lists of suffixes in the manner of HF peft work as they are. `all-linear`
+    /// expression, so lists of suffixes in the manner of HF peft work as they are, and `\A` in front
+    /// makes it the whole path and no other. `all-linear`
     /// stands for every linear layer. A name with `[q,v]` behind it means these thirds of a fused
     /// projection, with `[0:64,128:192]` these rows: `attn\.qkv[q,v]` adapts q and v on their own and
     /// leaves k alone.

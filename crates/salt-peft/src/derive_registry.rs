@@ -70,11 +70,6 @@ macro_rules! registry {
                 }
             }
 
-            /// Where the factors are.
-            pub(crate) fn device(&self) -> Device {
-                self.devices().into_iter().next().unwrap_or_default()
-            }
-
             pub(crate) fn file_key(&self, field: &str) -> String {
                 match self {
                     $(Factors::$method(_) => $adapter::file_key(field),)*

@@ -243,6 +243,19 @@ pub enum PeftError {
         /// The configuration.
         path: PathBuf,
     },
+    /// The configuration to save with is not the one the adapter was attached with.
+    #[error(
+        "the adapter was attached with `{setting}` {attached}, the given configuration has {given}. Save it with the \
+         configuration it was attached with; `carried_adapters` has it"
+    )]
+    OtherSettings {
+        /// The first setting that differs.
+        setting: String,
+        /// Its value at the adapter.
+        attached: String,
+        /// Its value in the given configuration.
+        given: String,
+    },
     /// A file of tensors is sound and is not the one that was written.
     #[error(
         "the bytes of {} are not those that were written (their sha256 is another). Copy the adapter folder \
@@ -253,15 +266,14 @@ pub enum PeftError {
         path: PathBuf,
     },
     /// An update is not what HF peft's LoRA can express.
-    #[error(
-        "`{path}` cannot be written as a LoRA: {reason}. Give a rank to write the best approximation of that \
-         rank, or merge the adapter into the weights"
-    )]
+    #[error("`{path}` cannot be written as a LoRA: {reason}. {hint}")]
     NoLowRank {
         /// The layer.
         path: String,
         /// Why.
         reason: String,
+        /// What to do.
+        hint: &'static str,
     },
     /// The adapter file names other layers than this model has.
     #[error(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 use crate::error::PeftError;
 use crate::inspect::REPARAMETERIZATION;
@@ -52,6 +52,11 @@ impl FloatParam {
         self.container.contains("Norm")
     }
 
+    /// Whether it is a running mean or variance, which no gradient trains.
+    pub(crate) fn is_running_statistic(&self) -> bool {
+        self.container == "BatchNorm" && self.name().starts_with("running_")
+    }
+
     /// Whether it is a bias, or the offset of a normalisation layer, which PyTorch calls so too.
     pub(crate) fn is_bias(&self) -> bool {
         self.name() == "bias" || (self.is_norm() && self.name() == "beta")
@@ -73,6 +78,17 @@ impl FloatParam {
             return WeightShape::conv_transpose(path, self.dims.clone());
         }
         WeightShape::new(path, torch_dims(&self.dims, true))
+    }
+
+    /// Its path as PyTorch has it: norms call their values weight and bias.
+    pub(crate) fn torch_path(&self) -> String {
+        let name = match self.name() {
+            "gamma" if self.is_norm() => "weight",
+            "beta" if self.is_norm() => "bias",
+            name => name,
+        };
+        let stem = self.path.strip_suffix(self.name()).unwrap_or_default();
+        format!("{stem}{name}")
     }
 
     /// Number of values.
@@ -132,6 +148,43 @@ impl ModuleVisitor for Inventory {
 /// what `train` would make of the parameter tells it.
 pub(crate) fn is_trainable<const D: usize>(param: &Param<Tensor<D>>) -> bool {
     param.is_require_grad() || Module::train(param.valid()).is_require_grad()
+}
+
+/// The first of the named parameters whose values are quantised.
+pub(crate) fn quantised<M: Module>(model: &M, wanted: impl Fn(&str) -> bool) -> Option<String> {
+    let mut finder = Quantised {
+        path: Vec::new(),
+        wanted,
+        found: None,
+    };
+    model.visit(&mut finder);
+    finder.found
+}
+
+struct Quantised<F> {
+    path: Vec<String>,
+    wanted: F,
+    found: Option<String>,
+}
+
+impl<F: Fn(&str) -> bool> ModuleVisitor for Quantised<F> {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let path = self.path.join(".");
+        if self.found.is_none()
+            && (self.wanted)(&path)
+            && matches!(param.base().dtype(), DType::QFloat(_))
+        {
+            self.found = Some(path);
+        }
+    }
 }
 
 /// The values of the named parameters as f32, keyed by path.

@@ -81,6 +81,7 @@ pub(crate) fn check_peft_type(peft_type: &str) -> Result<(), PeftError> {
     if types.contains(&peft_type.strip_prefix(SLICED).unwrap_or(peft_type)) {
         return Ok(());
     }
+    types.sort_unstable();
     types.dedup();
     Err(unknown(peft_type, types.into_iter()))
 }

@@ -99,7 +99,7 @@ fn extras(config: &AdapterConfig, params: &[FloatParam]) -> Result<BTreeSet<Stri
         };
         let found: Vec<String> = params
             .iter()
-            .filter(|param| matches(param))
+            .filter(|param| !param.is_running_statistic() && matches(param))
             .map(|param| param.path.clone())
             .collect();
         if found.is_empty() {

@@ -5,6 +5,7 @@
 //! (`modules_to_save`) it keeps beside the base's value, so that switching brings that back.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::Tensor;
@@ -18,7 +19,7 @@ use crate::error::PeftError;
 use crate::inspect::{adapters, exchange_all};
 use crate::inventory::{FloatParam, values};
 use crate::method::Scope;
-use crate::registry::{Factors, MethodId};
+use crate::registry::Factors;
 use crate::report::AttachReport;
 use crate::select::{Selection, select};
 use crate::unload::unload;
@@ -29,8 +30,8 @@ use crate::whole::WholeFactors;
 pub struct CarriedAdapter {
     /// Its name.
     pub name: String,
-    /// Its method.
-    pub method: MethodId,
+    /// What it was attached with.
+    pub config: AdapterConfig,
     /// How much of its update is applied: 1 all, 0 none.
     pub strength: f64,
     /// Parameters it adapts or has trained whole, by path.
@@ -46,7 +47,7 @@ pub fn carried_adapters<M: Module>(model: &M) -> Vec<CarriedAdapter> {
             let entry = carried.entry(part.name.clone());
             let entry = entry.or_insert_with(|| CarriedAdapter {
                 name: part.name,
-                method: part.method,
+                config: (*part.config).clone(),
                 strength: part.strength,
                 parameters: Vec::new(),
             });
@@ -59,7 +60,8 @@ pub fn carried_adapters<M: Module>(model: &M) -> Vec<CarriedAdapter> {
 }
 
 /// Adds a fresh adapter under a name, beside those the model carries. It is switched on and trained;
-/// the others are switched off and frozen, and so is the base.
+/// the others are switched off and frozen, and so is the base. The base is the model as it is: what an
+/// adapter without factors (norms, bias, decoder, full) has trained in place belongs to it.
 ///
 /// # Errors
 /// Those of [`attach`](fn@crate::attach), but for a model that carries adapters; a name that is
@@ -135,6 +137,7 @@ fn whole<M: Module>(
     base: &[FloatParam],
     selection: &Selection,
 ) -> Result<BTreeMap<String, Adapter>, PeftError> {
+    let config = Arc::new(config.clone());
     let mut start = values(model, |path| selection.trained.contains(path))?;
     let trained = base.iter().filter_map(|param| {
         let values = start.remove(&param.path)?;
@@ -143,7 +146,7 @@ fn whole<M: Module>(
             name: name.to_owned(),
             slice: None,
             strength: 1.0,
-            method: config.method,
+            config: Arc::clone(&config),
             factors: Factors::Whole(WholeFactors::new(values, first, &param.device)),
         };
         let parts = vec![part];

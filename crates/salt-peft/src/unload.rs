@@ -14,6 +14,7 @@ use crate::inspect::adapters;
 ///
 /// Parameters trained whole (`modules_to_save`, norms, full) have no other value than the one they were
 /// trained to, and keep it. What was frozen stays frozen.
+#[doc(alias = "unmerge")]
 pub fn unload<M: Module>(model: M) -> M {
     let mut bases = Bases::default();
     for (path, _) in adapters(&model) {

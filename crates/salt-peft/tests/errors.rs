@@ -260,7 +260,7 @@ fn a_state_of_another_method_is_refused() {
     assert!(matches!(error, PeftError::OtherMethod { .. }), "{error}");
     let other = with(salt(), |c| c.modules_to_save = vec!["norms".into()]);
     let error = save_adapter(&salted, &other, dir.path()).expect_err("refused");
-    assert!(matches!(error, PeftError::OtherLayers { .. }), "{error}");
+    assert!(matches!(error, PeftError::OtherSettings { .. }), "{error}");
 }
 
 #[test]

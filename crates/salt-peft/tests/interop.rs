@@ -384,3 +384,83 @@ fn features_that_are_not_known_are_refused() {
         assert!(error.contains(part), "{key} = {value}: {error}");
     }
 }
+
+/// HF peft warns and goes on; here a tensor that the configuration means and the file lacks is an error.
+#[test]
+fn tensors_that_are_missing_are_missed() {
+    let spoil = |case: &str, fields: serde_json::Value, drop: &[&str]| {
+        let from = fixtures().join(case);
+        let dir = tempfile::tempdir().expect("tmp");
+        let config = std::fs::read_to_string(from.join("adapter_config.json")).expect("fixture");
+        let mut config: serde_json::Value = serde_json::from_str(&config).expect("JSON");
+        for (key, value) in fields.as_object().expect("a table") {
+            config[key] = value.clone();
+        }
+        std::fs::write(dir.path().join("adapter_config.json"), config.to_string()).expect("writes");
+        let name = "adapter_model.safetensors";
+        let mut tensors = read(&from.join(name));
+        tensors.retain(|key, _| !drop.iter().any(|part| key.contains(part)));
+        write(&dir.path().join(name), &tensors);
+        load_adapter(InteropNet::load(), dir.path()).map(|_| ())
+    };
+    let none = serde_json::json!({});
+    for (case, fields, drop, missing) in [
+        ("lora", none.clone(), "blocks.1.", "blocks.1.lora_A"),
+        ("lora", none.clone(), "blocks.1.lora_B", "blocks.1.lora_B"),
+        (
+            "dora",
+            none.clone(),
+            "qkv.lora_magnitude",
+            "qkv.lora_magnitude",
+        ),
+        ("saved", none.clone(), "norm.", "norm.weight"),
+        ("saved", none.clone(), "norm.bias", "norm.bias"),
+        ("saved", none.clone(), "head.weight", "head.weight"),
+        (
+            "lora",
+            serde_json::json!({"bias": "all"}),
+            "no such",
+            "stem.bias",
+        ),
+        (
+            "lora",
+            serde_json::json!({"bias": "lora_only"}),
+            "no such",
+            "stem.bias",
+        ),
+    ] {
+        let error = spoil(case, fields, &[drop]).expect_err(missing).to_string();
+        assert!(error.contains(missing), "{missing}: {error}");
+    }
+}
+
+/// More rows than dimensions: the ranks add up to more than the weight has, and come down to that.
+#[test]
+fn ranks_of_rows_add_up_and_are_bounded() {
+    let mut config = AdapterConfig::new("lora".parse().expect("registered"));
+    config.targets = vec!["qkv[q,k,v]".into()];
+    config.rank = Some(Rank::Absolute(6));
+    let model = trained(&config);
+    for (rank, expected) in [(None, 14), (Some(1), 1)] {
+        let dir = tempfile::tempdir().expect("tmp");
+        let options = ExportOptions {
+            names: Names::SAME,
+            rank,
+        };
+        let report = export_hf_lora(&model, &config, dir.path(), &options).expect("thin");
+        assert_eq!((report.layers.len(), report.layers[0].1), (1, expected));
+        let (read, _) = load_adapter(InteropNet::load(), dir.path()).expect("reads");
+        if rank.is_none() {
+            assert_eq!(report.layers[0].2, 0.0);
+            let expected = floats(model.outputs());
+            assert_close(
+                &floats(read.outputs()),
+                &expected,
+                TOLERANCE,
+                "all dimensions",
+            );
+        } else {
+            assert!(report.layers[0].2 > 1e-3, "{report:?}");
+        }
+    }
+}

@@ -10,6 +10,7 @@ mod malformed;
 mod nets;
 mod parity;
 mod properties;
+mod settings;
 mod several;
 mod svd_cache;
 mod targets;

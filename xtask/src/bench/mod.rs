@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: methods x data sets x seeds, each cell a `salt train` in its own process.
 //!
 //! A cell that is finished is skipped, one that was stopped goes on, one that fails is shown and
-//! does not keep the others from running. What is on disk is the only state: see [`work_left`].
+//! does not keep the others from running. What is on disk is the only state: see [`work_left()`].
 
 mod binary;
 mod cell;

@@ -1,6 +1,6 @@
 //! One of the adapters that a model carries, and what belongs to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use burn::module::Module;
 
@@ -72,6 +72,41 @@ impl Carried {
         beside
             .chain(in_place.map(|param| param.path.clone()))
             .collect()
+    }
+
+    /// The module of a parameter, when everything in it is trained whole: what HF peft's `modules_to_save`
+    /// can name.
+    pub(crate) fn whole_module<'a>(&self, path: &'a str, whole: &[String]) -> Option<&'a str> {
+        let (module, _) = path.rsplit_once('.')?;
+        let prefix = format!("{module}.");
+        let mut below = self.base().filter(|p| p.path.starts_with(&prefix));
+        below
+            .all(|param| param.is_running_statistic() || whole.contains(&param.path))
+            .then_some(module)
+    }
+
+    /// All such modules.
+    pub(crate) fn whole_modules(&self) -> Vec<String> {
+        let whole = self.whole();
+        let modules = whole
+            .iter()
+            .filter_map(|path| self.whole_module(path, &whole));
+        let modules: BTreeSet<String> = modules.map(str::to_owned).collect();
+        modules.into_iter().collect()
+    }
+
+    /// Modules that HF peft would take for targets, because their paths end like one: it has to be told
+    /// to leave them out.
+    pub(crate) fn alike(&self, targets: &[String]) -> Vec<String> {
+        let modules = self.base().filter_map(FloatParam::module_path);
+        let alike = modules.filter(|module| {
+            let ends = |target: &String| {
+                let rest = module.strip_suffix(target.as_str());
+                rest.is_some_and(|rest| rest.ends_with('.'))
+            };
+            targets.iter().any(ends) && !targets.iter().any(|target| target == module)
+        });
+        alike.map(str::to_owned).collect()
     }
 
     fn owns_base(&self) -> bool {

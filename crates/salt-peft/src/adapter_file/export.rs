@@ -12,11 +12,11 @@ use burn::tensor::{DType, Tensor, TensorData};
 use fancy_regex::escape;
 use serde_json::{Map, Value, json};
 
-use super::header::{header, write_json};
+use super::header::{header, list, write_json};
 use super::names::Names;
 use super::tensors::{KEY_PREFIX, NamedTensors, slots, to_file_values};
 use super::{CONFIG_FILE, Carried, TENSOR_FILE, write_file};
-use crate::adapter::{DEFAULT_ADAPTER, Part};
+use crate::adapter::{Adapter, DEFAULT_ADAPTER, Part};
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
 use crate::inventory::{to_f32, values};
@@ -91,27 +91,21 @@ pub fn export_hf_lora<M: Module>(
     let bases = values(model, |path| {
         carried.parts().any(|(weight, _)| weight == path)
     })?;
-    let mut layers: BTreeMap<String, Layer> = BTreeMap::new();
+    let mut by_weight: BTreeMap<&str, Vec<&Part>> = BTreeMap::new();
     for (weight, part) in carried.parts() {
-        let whole = carried.param(weight).weight_shape();
-        let layer = Layer::new(
-            &whole,
-            carried.shape(weight, part),
-            part,
-            &bases[weight],
-            options,
-        )?;
-        match layers.get_mut(&whole.path) {
-            Some(first) => first.join(layer),
-            None => {
-                layers.insert(whole.path, layer);
-            }
-        }
+        by_weight.entry(weight).or_default().push(part);
+    }
+    let mut layers: BTreeMap<String, Layer> = BTreeMap::new();
+    for (weight, parts) in by_weight {
+        let shape = carried.param(weight).weight_shape();
+        let layer = Layer::new(&shape, &parts, &bases[weight], options.rank)?;
+        layers.insert(shape.path, layer);
     }
     if layers.is_empty() {
         return Err(PeftError::NoLowRank {
             path: "the model".into(),
             reason: format!("method `{}` attaches no factors", config.method),
+            hint: "Save its parameters, or the whole model",
         });
     }
 
@@ -126,7 +120,12 @@ pub fn export_hf_lora<M: Module>(
     for (path, tensor) in extras.in_modules {
         tensors.insert(format!("{KEY_PREFIX}{path}"), tensor);
     }
-    let fields = fields(&layers, extras.modules, options.names);
+    let targets: Vec<String> = layers.keys().cloned().collect();
+    let alike = carried.alike(&targets);
+    let alike = alike.iter().map(|path| (options.names.to_file)(path));
+    let mut fields = fields(&layers, options.names);
+    fields.insert("modules_to_save".into(), list(&extras.modules));
+    fields.insert("exclude_modules".into(), list(&alike.collect::<Vec<_>>()));
     write_file(dir, TENSOR_FILE, &super::tensors::serialise(&tensors, dir)?)?;
     if !extras.beside.is_empty() {
         let bytes = super::tensors::serialise(&extras.beside, dir)?;
@@ -144,7 +143,7 @@ pub fn export_hf_lora<M: Module>(
 
 /// The factors of one weight.
 struct Layer {
-    whole: WeightShape,
+    shape: WeightShape,
     rank: usize,
     /// `[rank, in]`.
     a: Vec<f32>,
@@ -154,76 +153,141 @@ struct Layer {
     error: f64,
 }
 
+/// A rank changes nothing about these.
+const MERGE: &str = "Merge the adapter into the weights instead";
+
 impl Layer {
+    /// The parts' factors side by side, or an approximation of their sum where a part has none, or where they
+    /// are more than `most`, or than there are dimensions.
     fn new(
-        whole: &WeightShape,
-        shape: WeightShape,
-        part: &Part,
+        shape: &WeightShape,
+        parts: &[&Part],
         base: &[f32],
-        options: &ExportOptions,
+        most: Option<usize>,
     ) -> Result<Self, PeftError> {
-        let refuse = |reason: &str| PeftError::NoLowRank {
+        let refuse = |reason: &str, hint| PeftError::NoLowRank {
             path: shape.path.clone(),
             reason: reason.into(),
+            hint,
         };
         if shape.layout == Layout::ConvTranspose {
-            return Err(refuse("HF peft has no LoRA of a transposed convolution"));
+            return Err(refuse(
+                "HF peft has no LoRA of a transposed convolution",
+                MERGE,
+            ));
         }
-        let factors = part.factors.hf_factors();
-        let rank = factors.as_ref().map(|factors| factors.a.dims()[0]);
-        let fits = |rank| options.rank.is_none_or(|most| rank <= most);
-        let (rank, a, b, magnitude, error) = match (factors, rank) {
-            (Some(factors), Some(rank)) if fits(rank) => {
-                let magnitude = factors.magnitude;
-                if magnitude.is_some() && part.slice.is_some() {
-                    return Err(refuse("HF peft has no DoRA of rows of a weight"));
+        let mut exact = Some(Self::empty(shape));
+        for part in parts {
+            let factors = part.factors.hf_factors();
+            if let Some(HfFactors {
+                magnitude: Some(_),
+                a,
+                ..
+            }) = &factors
+            {
+                if part.slice.is_some() {
+                    return Err(refuse("HF peft has no DoRA of rows of a weight", MERGE));
                 }
-                let read = |tensor| to_f32(&shape.path, tensor);
-                let magnitude = magnitude.map(|m| to_f32(&shape.path, m)).transpose()?;
-                (rank, read(factors.a)?, read(factors.b)?, magnitude, 0.0)
+                if most.is_some_and(|most| a.dims()[0] > most) {
+                    let hint = "Leave the rank out, or make it as large as the adapter's";
+                    return Err(refuse("the direction of a DoRA is not approximated", hint));
+                }
             }
-            (Some(factors), Some(_)) if factors.magnitude.is_some() => {
-                return Err(refuse("a DoRA is written with the rank it has"));
-            }
-            _ => {
-                let Some(rank) = options.rank else {
-                    return Err(refuse("its update has full rank"));
-                };
-                let (a, b, rank, error) = approximate(whole, &shape, part, base, rank)?;
-                (rank, a, b, None, error)
-            }
-        };
-        let mut layer = Self {
-            whole: whole.clone(),
-            rank,
-            a,
-            b,
-            magnitude,
-            error,
-        };
-        if let Some(slice) = &part.slice {
-            let mut rows = vec![0.0; whole.out() * rank];
-            rows[slice.rows.start * rank..slice.rows.end * rank].copy_from_slice(&layer.b);
-            layer.b = rows;
+            exact = match (exact, factors) {
+                (Some(layer), Some(factors)) => Some(layer.beside(part, factors)?),
+                _ => None,
+            };
         }
-        Ok(layer)
+        let limit = most.unwrap_or(usize::MAX);
+        match exact {
+            Some(layer) if layer.magnitude.is_some() => Ok(layer),
+            Some(layer) if layer.rank <= limit.min(shape.k()) => Ok(layer),
+            // As many dimensions as there are lose nothing but rounding.
+            Some(layer) => approximate(shape, &layer.update(), limit),
+            None if most.is_none() => Err(refuse(
+                "its update has full rank",
+                "Give a rank to write the best approximation of that rank, or merge the adapter into the weights",
+            )),
+            None => {
+                let adapter = Adapter {
+                    parts: parts
+                        .iter()
+                        .map(|part| Part {
+                            strength: 1.0,
+                            ..(*part).clone()
+                        })
+                        .collect(),
+                    along: usize::from(shape.is_transposed()),
+                };
+                let device = adapter.devices().into_iter().next().unwrap_or_default();
+                let data = TensorData::new(base.to_vec(), shape.stored());
+                let base = Tensor::from_data(data, (&device, DType::F32));
+                let negated = adapter.negated_update(base).expect("a part is switched on");
+                let negated = to_f32(&shape.path, negated)?;
+                let places =
+                    (0..shape.out()).flat_map(|row| (0..shape.fan_in()).map(move |col| (row, col)));
+                let update = places.map(|(row, col)| -negated[shape.stored_index(row, col)]);
+                approximate(shape, &update.collect::<Vec<f32>>(), limit)
+            }
+        }
     }
 
-    /// The sum of two updates of one weight, as one of the sum of the ranks.
-    fn join(&mut self, other: Self) {
-        let b = self.b.chunks(self.rank).zip(other.b.chunks(other.rank));
-        self.b = b.flat_map(|(x, y)| [x, y].concat()).collect();
-        self.a.extend(other.a);
-        self.rank += other.rank;
-        self.error = self.error.max(other.error);
+    fn empty(shape: &WeightShape) -> Self {
+        Self {
+            shape: shape.clone(),
+            rank: 0,
+            a: Vec::new(),
+            b: Vec::new(),
+            magnitude: None,
+            error: 0.0,
+        }
+    }
+
+    /// With the factors of one more part, which are those of the whole weight or of some of its rows.
+    fn beside(mut self, part: &Part, factors: HfFactors) -> Result<Self, PeftError> {
+        let path = &self.shape.path;
+        let (rank, out) = (factors.a.dims()[0], self.shape.out());
+        let new = to_f32(path, factors.b)?;
+        let rows = part
+            .slice
+            .as_ref()
+            .map_or(0..out, |slice| slice.rows.clone());
+        let mut b = Vec::with_capacity(out * (self.rank + rank));
+        for row in 0..out {
+            b.extend(&self.b[row * self.rank..(row + 1) * self.rank]);
+            match rows.contains(&row) {
+                true => b.extend(&new[(row - rows.start) * rank..(row + 1 - rows.start) * rank]),
+                false => b.resize(b.len() + rank, 0.0),
+            }
+        }
+        self.magnitude = factors.magnitude.map(|m| to_f32(path, m)).transpose()?;
+        self.a.extend(to_f32(path, factors.a)?);
+        self.b = b;
+        self.rank += rank;
+        Ok(self)
+    }
+
+    /// `B A`, row-major `[out, in]`.
+    fn update(&self) -> Vec<f32> {
+        let fan_in = self.shape.fan_in();
+        let mut update = Vec::with_capacity(self.shape.out() * fan_in);
+        for row in self.b.chunks(self.rank.max(1)) {
+            let mut sums = vec![0.0_f64; fan_in];
+            for (b, a) in row.iter().zip(self.a.chunks(fan_in)) {
+                let products = sums.iter_mut().zip(a);
+                products.for_each(|(sum, a)| *sum += f64::from(*b) * f64::from(*a));
+            }
+            update.extend(sums.into_iter().map(|sum| sum as f32));
+        }
+        update
     }
 
     /// Field, shape and values of every tensor.
     fn tensors(&self) -> Vec<(&'static str, Vec<usize>, Vec<f32>)> {
-        let out = self.whole.out();
+        let out = self.shape.out();
         let (mut a, mut b, mut m) = (vec![self.rank], vec![out, self.rank], vec![out]);
-        a.extend(&self.whole.dims[1..]);
-        if self.whole.layout == Layout::Conv {
+        a.extend(&self.shape.dims[1..]);
+        if self.shape.layout == Layout::Conv {
             b.extend([1, 1]);
             m = vec![1, out, 1, 1];
         }
@@ -239,41 +303,34 @@ impl Layer {
     }
 }
 
-/// The best approximation of an update of a given rank (Eckart and Young): A, B, the rank, which is less
-/// where the weight's sides are, and the relative error.
-fn approximate(
-    whole: &WeightShape,
-    shape: &WeightShape,
-    part: &Part,
-    base: &[f32],
-    rank: usize,
-) -> Result<(Vec<f32>, Vec<f32>, usize, f64), PeftError> {
-    let base = match &part.slice {
-        Some(slice) => slice.values(whole, base),
-        None => base.to_vec(),
-    };
-    let device = part.factors.device();
-    let base = Tensor::<2>::from_data(TensorData::new(base, shape.stored()), (&device, DType::F32));
-    let negated = to_f32(&shape.path, part.factors.negated_update(base))?;
-    let (out, fan_in, rank) = (shape.out(), shape.fan_in(), rank.clamp(1, shape.k()));
-    let entry = |i, j| -negated[shape.stored_index(i, j)];
-    let svd = ThinSvd::new(out, fan_in, entry).ok_or_else(|| PeftError::NoConvergence {
+/// The best approximation of an update `[out, in]` of a rank of at most `limit` (Eckart and Young), with
+/// its relative error.
+fn approximate(shape: &WeightShape, update: &[f32], limit: usize) -> Result<Layer, PeftError> {
+    let (out, fan_in) = (shape.out(), shape.fan_in());
+    let svd = ThinSvd::new(out, fan_in, |i, j| update[i * fan_in + j]);
+    let svd = svd.ok_or_else(|| PeftError::NoConvergence {
         path: shape.path.clone(),
         rows: out,
         cols: fan_in,
     })?;
-    let values = svd.values();
+    let (rank, values) = (limit.clamp(1, shape.k()), svd.values());
     let energy = |values: &[f32]| -> f64 {
         let squares = values.iter().map(|s| f64::from(*s) * f64::from(*s));
         squares.sum()
     };
     let (all, lost) = (energy(&values), energy(&values[rank..]));
-    let error = if all > 0.0 { (lost / all).sqrt() } else { 0.0 };
     let mut b = svd.u(0, rank);
     for row in b.chunks_mut(rank) {
         row.iter_mut().zip(&values).for_each(|(x, s)| *x *= s);
     }
-    Ok((svd.vt(0, rank), b, rank, error))
+    Ok(Layer {
+        shape: shape.clone(),
+        rank,
+        a: svd.vt(0, rank),
+        b,
+        magnitude: None,
+        error: if all > 0.0 { (lost / all).sqrt() } else { 0.0 },
+    })
 }
 
 /// What is trained whole.
@@ -296,17 +353,10 @@ fn extras<M: Module>(model: &M, carried: &Carried, names: Names) -> Result<Extra
         let Some(values) = state.remove(&slot.path) else {
             continue;
         };
-        let module = slot.path.rsplit_once('.').map(|(module, _)| module);
-        // HF peft saves modules, whatever they hold.
-        let is_whole = module.is_some_and(|module| {
-            let prefix = format!("{module}.");
-            let mut below = carried.base().filter(|p| p.path.starts_with(&prefix));
-            below.all(|param| whole.contains(&param.path))
-        });
         let key = slot.key.strip_prefix(KEY_PREFIX).unwrap_or(&slot.key);
         let key = (names.to_file)(key);
         let tensor = (slot.file_dims.clone(), to_file_values(&slot, values)?);
-        match module.filter(|_| is_whole) {
+        match carried.whole_module(&slot.path, &whole) {
             Some(module) => {
                 extras.modules.push((names.to_file)(module));
                 extras.in_modules.insert(key, tensor);
@@ -322,11 +372,7 @@ fn extras<M: Module>(model: &M, carried: &Carried, names: Names) -> Result<Extra
 }
 
 /// `adapter_config.json`. The scaling is in B, so alpha is the rank everywhere.
-fn fields(
-    layers: &BTreeMap<String, Layer>,
-    modules_to_save: Vec<String>,
-    names: Names,
-) -> Map<String, Value> {
+fn fields(layers: &BTreeMap<String, Layer>, names: Names) -> Map<String, Value> {
     let common = layers.values().map(|layer| layer.rank).max().unwrap_or(1);
     let use_dora = layers.values().any(|layer| layer.magnitude.is_some());
     let (mut ranks, mut modules) = (Map::new(), Vec::new());
@@ -339,10 +385,6 @@ fn fields(
         modules.push(module);
     }
     modules.sort();
-    let save = match modules_to_save.is_empty() {
-        true => Value::Null,
-        false => json!(modules_to_save),
-    };
     let fields = [
         ("peft_type", json!("LORA")),
         ("task_type", Value::Null),
@@ -361,7 +403,6 @@ fn fields(
         ("rank_pattern", Value::Object(ranks.clone())),
         ("alpha_pattern", Value::Object(ranks)),
         ("target_modules", json!(modules)),
-        ("modules_to_save", save),
     ];
     fields
         .map(|(key, value)| (key.to_owned(), value))

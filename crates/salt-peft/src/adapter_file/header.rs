@@ -35,8 +35,8 @@ pub struct AdapterHeader {
     pub config: AdapterConfig,
     /// Paths of the adapted modules.
     pub target_modules: Vec<String>,
-    /// Paths of the parameters trained whole.
-    pub modules_to_save: Vec<String>,
+    /// Paths of the parameters trained whole; of an imported adapter, as PyTorch calls them.
+    pub trained_parameters: Vec<String>,
     /// Fingerprint of the base weights; `None` when the adapter holds every parameter.
     pub base_sha256: Option<String>,
     /// Probe of each adapted module's singular basis, for methods that have one.
@@ -136,15 +136,8 @@ pub(super) fn header<M: Module>(
     carried: &Carried,
 ) -> Result<AdapterHeader, PeftError> {
     let method = config.method.get();
-    if let Some(other) = carried
-        .parts()
-        .map(|(_, part)| part.method)
-        .find(|m| *m != config.method)
-    {
-        return Err(PeftError::OtherMethod {
-            expected: method.name().into(),
-            found: other.to_string(),
-        });
+    if let Some((_, part)) = carried.parts().next() {
+        same_settings(&part.config, config)?;
     }
     let base: Vec<FloatParam> = carried.base().cloned().collect();
     let selection = select(config, &base)?;
@@ -171,11 +164,41 @@ pub(super) fn header<M: Module>(
         config: config.clone(),
         target_modules: selection.shapes().map(|shape| shape.path.clone()).collect(),
         base_sha256: base_sha256(model, &base, is_base)?,
-        modules_to_save: selection.trained.into_iter().collect(),
+        trained_parameters: selection.trained.into_iter().collect(),
         basis,
         ranks,
         tensors_sha256: None,
         imported: false,
+    })
+}
+
+/// Refuses settings other than those an adapter was attached with.
+fn same_settings(attached: &AdapterConfig, given: &AdapterConfig) -> Result<(), PeftError> {
+    if attached == given {
+        return Ok(());
+    }
+    if attached.method != given.method {
+        return Err(PeftError::OtherMethod {
+            expected: given.method.to_string(),
+            found: attached.method.to_string(),
+        });
+    }
+    let fields = |config: &AdapterConfig| match serde_json::to_value(config) {
+        Ok(Value::Object(fields)) => fields,
+        _ => Map::new(),
+    };
+    let (attached, given) = (fields(attached), fields(given));
+    let shown = |fields: &Map<String, Value>, key: &str| match fields.get(key) {
+        Some(value) => value.to_string(),
+        None => "left out".into(),
+    };
+    let mut keys = attached.keys().chain(given.keys());
+    let key = keys.find(|key| attached.get(*key) != given.get(*key));
+    let setting = key.cloned().unwrap_or_default();
+    Err(PeftError::OtherSettings {
+        attached: shown(&attached, &setting),
+        given: shown(&given, &setting),
+        setting,
     })
 }
 
@@ -202,8 +225,19 @@ pub(super) fn same_names(
     }
 }
 
+/// What HF peft is told beside the header.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Rank and shape of every target.
+    pub(super) ranks: Vec<(WeightShape, LayerRank)>,
+    /// Modules that are trained whole.
+    pub(super) modules: Vec<String>,
+    /// Modules that are no targets although their paths end like one.
+    pub(super) excluded: Vec<String>,
+}
+
 /// The bytes of the file: our header, what HF peft expects beside it, keys in alphabetical order.
-pub(super) fn config_bytes(header: &AdapterHeader, ranks: &[(WeightShape, LayerRank)]) -> Vec<u8> {
+pub(super) fn config_bytes(header: &AdapterHeader, told: &Told) -> Vec<u8> {
     let mut value = serde_json::to_value(header).expect("a header is plain data");
     if let Value::Object(fields) = &mut value {
         // What HF peft expects beside our fields; it ignores the ones it does not know.
@@ -215,16 +249,26 @@ pub(super) fn config_bytes(header: &AdapterHeader, ranks: &[(WeightShape, LayerR
         ] {
             fields.insert(key.into(), Value::Null);
         }
+        fields.insert("modules_to_save".into(), list(&told.modules));
+        fields.insert("exclude_modules".into(), list(&told.excluded));
         fields.insert("inference_mode".into(), Value::Bool(true));
         fields.extend(
             header
                 .config
                 .method
                 .get()
-                .file_fields(&header.config, ranks),
+                .file_fields(&header.config, &told.ranks),
         );
     }
     write_json(value)
+}
+
+/// A list of names, which HF peft has no empty one of.
+pub(super) fn list(names: &[String]) -> Value {
+    match names.is_empty() {
+        true => Value::Null,
+        false => Value::from(names.to_vec()),
+    }
 }
 
 /// The bytes of a JSON file, keys in alphabetical order.

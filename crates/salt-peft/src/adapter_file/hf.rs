@@ -12,21 +12,22 @@ use fancy_regex::escape;
 use serde_json::{Map, Value};
 
 use super::header::AdapterHeader;
+use super::meant::{Meant, is_neutral};
 use super::names::Names;
 use super::tensors::{KEY_PREFIX, StoredTensors};
 use super::{CONFIG_FILE, Stored};
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
-use crate::inventory::FloatParam;
 use crate::rank::{LayerRank, Rank};
 use crate::select::{compile, covers};
 
 /// Fields that this module reads.
-const READ: [&str; 13] = [
+const READ: [&str; 14] = [
     "alpha_pattern",
     "bias",
     "exclude_modules",
     "init_lora_weights",
+    "layers_pattern",
     "layers_to_transform",
     "lora_alpha",
     "modules_to_save",
@@ -40,13 +41,12 @@ const READ: [&str; 13] = [
 
 /// Fields that do not change what a trained adapter computes: where it comes from, how it was started
 /// and trained, and settings of features that another field switches on.
-const WITHOUT_EFFECT: [&str; 15] = [
+const WITHOUT_EFFECT: [&str; 14] = [
     "auto_mapping",
     "base_model_name_or_path",
     "corda_config",
     "eva_config",
     "inference_mode",
-    "layers_pattern",
     "loftq_config",
     "lora_dropout",
     "lora_ga_config",
@@ -62,20 +62,12 @@ const WITHOUT_EFFECT: [&str; 15] = [
 const PLAIN_STARTS: [&str; 3] = ["gaussian", "eva", "orthogonal"];
 
 /// Factors and what their keys end in.
-const FACTORS: [(&str, &str); 4] = [
+pub(super) const FACTORS: [(&str, &str); 4] = [
     (".lora_A.weight", "lora_A.weight"),
     (".lora_B.weight", "lora_B.weight"),
     (".lora_magnitude_vector", "lora_magnitude_vector"),
     (".lora_magnitude_vector.weight", "lora_magnitude_vector"),
 ];
-
-/// The modules that the names of a configuration mean, in the file's names.
-pub(super) struct Meant {
-    targets: Value,
-    excluded: Value,
-    by_layer: bool,
-    names: Names,
-}
 
 /// An adapter in our terms.
 ///
@@ -112,7 +104,15 @@ pub(super) fn convert(
         let Some(path) = key.strip_prefix(KEY_PREFIX) else {
             return Err(fields.bad(format!("`{key}` does not begin with `{KEY_PREFIX}`")));
         };
-        let unknown = ["lora_embedding_A", "lora_embedding_B", "lora_B.bias"];
+        // Running statistics are nothing that is trained here.
+        let unknown = [
+            "lora_embedding_A",
+            "lora_embedding_B",
+            "lora_B.bias",
+            "running_mean",
+            "running_var",
+            "num_batches_tracked",
+        ];
         if let Some(feature) = unknown.into_iter().find(|end| path.ends_with(end)) {
             return Err(fields.unsupported(feature, key));
         }
@@ -158,7 +158,10 @@ pub(super) fn convert(
     let meant = Meant {
         targets: fields.value("target_modules"),
         excluded: fields.value("exclude_modules"),
-        by_layer: !is_neutral(&fields.value("layers_to_transform")),
+        layers: fields.value("layers_to_transform"),
+        layers_pattern: fields.value("layers_pattern"),
+        saved: fields.value("modules_to_save"),
+        bias: fields.bias()?,
         names,
     };
     if targets.is_empty() {
@@ -170,7 +173,7 @@ pub(super) fn convert(
         peft_type: super::header::peft_type(&config),
         ranks: ranks.collect(),
         target_modules: targets.into_keys().collect(),
-        modules_to_save: whole.into_iter().collect(),
+        trained_parameters: whole.into_iter().collect(),
         base_sha256: None,
         basis: BTreeMap::new(),
         tensors_sha256: None,
@@ -203,17 +206,6 @@ pub(super) fn whole_pattern(path: &str) -> String {
 fn first(patterns: &[(fancy_regex::Regex, f64)], module: &str) -> Result<Option<f64>, PeftError> {
     let found = patterns.iter().find(|(regex, _)| covers(regex, module));
     Ok(found.map(|(_, value)| *value))
-}
-
-/// Whether a value switches nothing on.
-fn is_neutral(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::Array(items) => items.is_empty(),
-        Value::Object(fields) => fields.is_empty(),
-        Value::String(text) => text.is_empty(),
-        _ => false,
-    }
 }
 
 /// `adapter_config.json` as HF peft writes it.
@@ -251,6 +243,18 @@ impl Fields {
             }
         }
         Ok(())
+    }
+
+    fn bias(&self) -> Result<String, PeftError> {
+        match self.value("bias") {
+            Value::Null => Ok("none".into()),
+            Value::String(bias) if ["none", "all", "lora_only"].contains(&bias.as_str()) => {
+                Ok(bias)
+            }
+            other => Err(self.bad(format!(
+                "`bias` is {other}, expected \"none\", \"all\" or \"lora_only\""
+            ))),
+        }
     }
 
     fn flag(&self, key: &str) -> Result<bool, PeftError> {
@@ -319,61 +323,4 @@ impl Fields {
         };
         Ok(method)
     }
-}
-
-impl Meant {
-    /// A module of the model that the names mean and the tensors do not have.
-    ///
-    /// # Errors
-    /// [`PeftError::MissingTensor`], [`PeftError::InvalidPattern`].
-    pub(super) fn check(
-        &self,
-        base: &[FloatParam],
-        header: &AdapterHeader,
-        source_name: &str,
-    ) -> Result<(), PeftError> {
-        // Which number of a path is a layer's is a question of more settings: the tensors decide.
-        if self.by_layer {
-            return Ok(());
-        }
-        let adaptable = base.iter().filter(|param| param.is_adaptable());
-        for path in adaptable.filter_map(FloatParam::module_path) {
-            let is_saved = || {
-                let prefix = format!("{path}.");
-                let mut whole = header.modules_to_save.iter();
-                whole.any(|whole| whole.starts_with(&prefix))
-            };
-            let name = (self.names.to_file)(path);
-            if header.target_modules.iter().any(|module| module == path)
-                || !means(&self.targets, &name)?
-                || means(&self.excluded, &name)?
-                || is_saved()
-            {
-                continue;
-            }
-            return Err(PeftError::MissingTensor {
-                name: format!("{KEY_PREFIX}{name}.{}", FACTORS[0].1),
-                source_name: source_name.into(),
-                nearest: crate::nearest::nearest(
-                    path,
-                    header.target_modules.iter().map(String::as_str),
-                    1,
-                ),
-            });
-        }
-        Ok(())
-    }
-}
-
-/// HF peft's rule: a name of a list is a path or the end of one, a string is an expression for all of a
-/// path.
-fn means(rule: &Value, path: &str) -> Result<bool, PeftError> {
-    Ok(match rule {
-        Value::Array(names) => names.iter().filter_map(Value::as_str).any(|name| {
-            let rest = path.strip_suffix(name);
-            rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-        }),
-        Value::String(pattern) => covers(&compile("targets", &format!(r"\A(?:{pattern})"))?, path),
-        _ => false,
-    })
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::header::{AdapterHeader, peft_type};
+use super::header::{AdapterHeader, Told, peft_type};
 use super::hf::{exactly, whole_pattern};
 use super::names::Names;
 use super::tensors::{KEY_PREFIX, NamedTensors, StoredTensors, serialise};
-use super::{Stored, read};
+use super::{CONFIG_FILE, Stored, read};
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
 use crate::rank::{LayerRank, Rank};
@@ -23,6 +23,12 @@ pub fn import_adapter(from: &Path, out: &Path, names: Names) -> Result<AdapterHe
     let Stored {
         header, tensors, ..
     } = read(from, names)?;
+    if !header.imported {
+        return Err(PeftError::BadConfigFile {
+            path: from.join(CONFIG_FILE),
+            reason: "it is an adapter of this crate already, and needs no import".into(),
+        });
+    }
     write(out, &header, tensors.finite()?)?;
     Ok(header)
 }
@@ -87,7 +93,7 @@ pub fn import_loose(loose: LooseFactors, out: &Path) -> Result<AdapterHeader, Pe
     let header = AdapterHeader {
         peft_type: peft_type(&config),
         target_modules: ranks.keys().cloned().collect(),
-        modules_to_save: Vec::new(),
+        trained_parameters: Vec::new(),
         base_sha256: None,
         basis: BTreeMap::new(),
         ranks,
@@ -102,7 +108,10 @@ pub fn import_loose(loose: LooseFactors, out: &Path) -> Result<AdapterHeader, Pe
 fn write(out: &Path, header: &AdapterHeader, tensors: NamedTensors) -> Result<(), PeftError> {
     // What only HF peft reads is told by ranks and paths.
     let ranks = header.ranks.iter();
-    let shapes = ranks.map(|(path, rank)| (WeightShape::new(path.clone(), []), *rank));
-    let ranks: Vec<_> = shapes.collect();
-    super::write(out, header.clone(), &ranks, &serialise(&tensors, out)?)
+    let ranks = ranks.map(|(path, rank)| (WeightShape::new(path.clone(), []), *rank));
+    let told = Told {
+        ranks: ranks.collect(),
+        ..Told::default()
+    };
+    super::write(out, header.clone(), &told, &serialise(&tensors, out)?)
 }

@@ -15,6 +15,7 @@ pub mod export;
 mod header;
 mod hf;
 pub mod import;
+mod meant;
 mod names;
 mod tensors;
 
@@ -32,8 +33,8 @@ pub use self::names::Names;
 pub use self::tensors::TENSOR_FILE;
 
 use self::export::EXTRA_FILE;
-use self::header::{config_bytes, header, is_foreign, of_fields, read_fields, same_names};
-use self::hf::Meant;
+use self::header::{Told, config_bytes, header, is_foreign, of_fields, read_fields, same_names};
+use self::meant::Meant;
 use self::tensors::{StoredTensors, read_tensors, slots, tensor_bytes};
 use crate::adapter::DEFAULT_ADAPTER;
 use crate::attach::attach_ranks;
@@ -42,20 +43,18 @@ use crate::error::PeftError;
 use crate::fingerprint::{base_sha256, sha256};
 use crate::inventory::{FloatParam, values};
 use crate::method::Scope;
-use crate::rank::LayerRank;
 use crate::registry::Factors;
 use crate::report::AttachReport;
 use crate::select::select;
 use crate::several::add_ranks;
 use crate::state::put;
 use crate::svd::PROBE_TOLERANCE;
-use crate::weight::WeightShape;
 
 /// Writes the adapter of `model` into `dir`, which is created if missing.
 ///
 /// # Errors
-/// [`PeftError::OtherMethod`] and [`PeftError::OtherLayers`] when `config` is not the one the model
-/// was attached with; [`PeftError::NonFinite`] for diverged factors; [`PeftError::Io`].
+/// [`PeftError::OtherMethod`], [`PeftError::OtherSettings`] and [`PeftError::OtherLayers`] when `config` is
+/// not the one the model was attached with; [`PeftError::NonFinite`] for diverged factors; [`PeftError::Io`].
 pub fn save_adapter<M: Module>(
     model: &M,
     config: &AdapterConfig,
@@ -64,7 +63,8 @@ pub fn save_adapter<M: Module>(
     save_named(model, DEFAULT_ADAPTER, config, dir)
 }
 
-/// [`save_adapter`] for one of the adapters that a model carries.
+/// [`save_adapter`] for one of the adapters that a model carries. Its strength is the model's, and is not
+/// saved: loaded, the adapter is on, at strength 1.
 ///
 /// # Errors
 /// Those of [`save_adapter`]; [`PeftError::UnknownAdapter`].
@@ -79,13 +79,17 @@ pub fn save_named<M: Module>(
     let header = header(model, config, &carried)?;
     let factors = carried.parts();
     let factors = factors.filter(|(_, part)| !matches!(part.factors, Factors::Whole(_)));
-    let ranks: Vec<(WeightShape, LayerRank)> = factors
-        .map(|(weight, part)| (carried.shape(weight, part), part.factors.rank()))
-        .collect();
+    let told = Told {
+        ranks: factors
+            .map(|(weight, part)| (carried.shape(weight, part), part.factors.rank()))
+            .collect(),
+        modules: carried.whole_modules(),
+        excluded: carried.alike(&header.target_modules),
+    };
     let slots = slots(&carried);
     let state = values(model, |path| slots.iter().any(|slot| slot.path == path))?;
     let bytes = tensor_bytes(slots, state, dir)?;
-    write(dir, header, &ranks, &bytes)
+    write(dir, header, &told, &bytes)
 }
 
 /// Writes the two files of an adapter.
@@ -95,12 +99,12 @@ pub fn save_named<M: Module>(
 fn write(
     dir: &Path,
     mut header: AdapterHeader,
-    ranks: &[(WeightShape, LayerRank)],
+    told: &Told,
     tensors: &[u8],
 ) -> Result<(), PeftError> {
     header.tensors_sha256 = Some(sha256(tensors));
     write_file(dir, TENSOR_FILE, tensors)?;
-    write_file(dir, CONFIG_FILE, &config_bytes(&header, ranks))
+    write_file(dir, CONFIG_FILE, &config_bytes(&header, told))
 }
 
 /// Writes a file into a folder, which is created if missing.
@@ -187,6 +191,13 @@ fn read(dir: &Path, names: Names) -> Result<Stored, PeftError> {
     // Ours first: its errors are told before those of the tensors.
     let header = (!is_foreign).then(|| of_fields(dir, fields.clone()));
     let header = header.transpose()?;
+    let pickle = dir.join("adapter_model.bin");
+    if is_foreign && pickle.is_file() && !dir.join(TENSOR_FILE).exists() {
+        return Err(PeftError::BadTensorFile {
+            path: pickle,
+            reason: "it is a pickle, which would be executed to be read; save it with safe_serialization=True".into(),
+        });
+    }
     let mut tensors = read_tensors(&dir.join(TENSOR_FILE))?;
     let extra = dir.join(EXTRA_FILE);
     if is_foreign && extra.is_file() {
@@ -247,7 +258,10 @@ fn check_base<M: Module>(model: &M, header: &AdapterHeader) -> Result<(), PeftEr
         // Nothing is known of the values, and norms have other names where it was made.
         return Ok(());
     }
-    same_names(selection.trained.iter().cloned(), &header.modules_to_save)?;
+    same_names(
+        selection.trained.iter().cloned(),
+        &header.trained_parameters,
+    )?;
     let is_base = |param: &FloatParam| match header.config.method.get().scope() {
         Scope::Targets => selection.targets.contains_key(&param.path),
         Scope::Extras | Scope::Everything => !selection.trained.contains(&param.path),

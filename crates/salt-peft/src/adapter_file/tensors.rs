@@ -71,13 +71,7 @@ fn factor(param: &FloatParam, part: &Part, shape: &WeightShape) -> Slot {
 fn whole(param: &FloatParam) -> Slot {
     let (path, dims) = (param.path.clone(), param.dims.clone());
     let is_linear = param.container == "Linear" && dims.len() == 2;
-    let name = match param.name() {
-        "gamma" if param.is_norm() => "weight",
-        "beta" if param.is_norm() => "bias",
-        name => name,
-    };
-    let stem = path.strip_suffix(param.name()).unwrap_or_default();
-    let key = format!("{KEY_PREFIX}{stem}{name}");
+    let key = format!("{KEY_PREFIX}{}", param.torch_path());
     let file_dims = torch_dims(&dims, is_linear);
     Slot {
         path,

@@ -219,13 +219,15 @@ pub(super) fn file_fields(
     let (mut ranks, mut alphas) = (Map::new(), Map::new());
     for (shape, own) in layers {
         let own = own.shared();
+        // HF peft takes keys for the ends of paths, and as expressions: from the beginning, and escaped.
+        let key = format!("^{}", fancy_regex::escape(&shape.path));
         if own != common {
-            ranks.insert(shape.path.clone(), json!(own));
+            ranks.insert(key.clone(), json!(own));
         }
         if let Ok(alpha) = alpha(config, shape, own)
             && alpha != common_alpha
         {
-            alphas.insert(shape.path.clone(), json!(alpha));
+            alphas.insert(key, json!(alpha));
         }
     }
     let init = match config.init {

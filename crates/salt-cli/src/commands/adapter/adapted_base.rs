@@ -18,6 +18,21 @@ use crate::screen;
 
 /// The base of the adapter in a folder. Without `weights` it is the one that the run's recipe names.
 pub(super) fn load(adapter: &Path, weights: Option<&str>, device: &Device) -> Result<Sam, Failure> {
+    let header = salt_peft::read_header(adapter)?;
+    if header.imported
+        && header
+            .target_modules
+            .iter()
+            .any(|path| path.contains("vision_encoder."))
+    {
+        return Err(Failure::usage(
+            format!(
+                "the modules of `{}` are named as transformers names them",
+                adapter.display()
+            ),
+            "make it one of ours first: salt adapter import --from DIR --out DIR",
+        ));
+    }
     if let Some(weights) = weights {
         checkpoint_model::check_exists(weights)?;
     }

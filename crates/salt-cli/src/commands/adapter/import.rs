@@ -97,7 +97,10 @@ fn naming(from: &Path) -> Result<NamingName, Failure> {
         ));
     }
     let header = salt_peft::read_header(from)?;
-    let mut paths = header.target_modules.iter().chain(&header.modules_to_save);
+    let mut paths = header
+        .target_modules
+        .iter()
+        .chain(&header.trained_parameters);
     Ok(match paths.any(|path| path.contains("vision_encoder.")) {
         true => NamingName::Hf,
         false => NamingName::Original,

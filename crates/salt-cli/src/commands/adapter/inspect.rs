@@ -105,7 +105,7 @@ fn show(document: &Document) -> Result<(), Failure> {
     screen::result(format_args!(
         "\n{} adapted modules, {} parameters trained whole, {} values in {} bytes",
         header.target_modules.len(),
-        header.modules_to_save.len(),
+        header.trained_parameters.len(),
         screen::count(document.parameters as u64),
         screen::count(document.bytes as u64),
     ))?;
