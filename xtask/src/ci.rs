@@ -49,10 +49,11 @@ pub(crate) fn run() -> anyhow::Result<()> {
     // How large a tensor handle is depends on the backends compiled in, so an `expect` of this
     // lint in the code would be wrong in one build or the other.
     step(clippy.args(["-A", "clippy::large_enum_variant"]))?;
-    // Over what clippy has checked.
+    // Over what clippy has checked: with the examples, Burn has the features of development here too,
+    // and is not checked once more.
     let mut docs = cargo();
-    docs.args(["doc", "--no-deps"])
-        .args(test::build_arguments(&CHECKED));
+    docs.args(["doc", "--no-deps", "--lib", "--bins", "--examples"]);
+    docs.args(test::build_arguments(&CHECKED));
     step(docs.env("RUSTDOCFLAGS", "-Dwarnings"))?;
     let mut doc_tests = cargo();
     doc_tests

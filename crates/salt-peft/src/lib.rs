@@ -69,7 +69,7 @@ pub mod svd;
 pub mod tails;
 pub mod unload;
 pub mod weight;
-mod whole;
+pub mod whole;
 
 pub use adapter_file::{
     AdapterHeader, ExportOptions, ExportReport, Names, export_hf_lora, import_adapter,
