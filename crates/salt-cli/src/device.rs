@@ -1,6 +1,6 @@
 //! `--device`: from a name on the command line to Burn's device.
 //!
-//! Backends are cargo features. Each has a file that opens it; where the feature is off, [`absent`]
+//! Backends are cargo features. Each has a file that opens it; where the feature is off, `absent`
 //! stands in. This is the only place that asks which are compiled in.
 
 use std::fmt;

@@ -12,7 +12,7 @@
 //! `b1 = 0.9`, `b2 = 0.999`, `eps = 1e-8` (PyTorch's; Burn's default is 1e-5). Source:
 //! Loshchilov and Hutter 2019.
 //!
-//! Vectors (norms, biases) and the parameters in [`NO_DECAY`] are not decayed. Scale and shift
+//! Vectors (norms, biases) and the parameters in `NO_DECAY` are not decayed. Scale and shift
 //! of the spectrum have their own rate and no decay: a scale that shrinks towards 0 would wipe
 //! out singular values of the base instead of the update.
 
