@@ -3,7 +3,7 @@
 use salt_train::{Interrupt, Outcome, Session, Silent, TrainError};
 
 use crate::support::{
-    StopAfter, assert_same_files, finished, machine, recipe, stable_files, train,
+    StopAfter, assert_same_files, finished, machine, on_cpu, recipe, stable_files, train,
 };
 
 fn stop(method: &str, overrides: &[&str], step: u64, out: &std::path::Path) -> (u64, u64) {
@@ -60,6 +60,9 @@ fn at_the_edge_of_an_epoch_and_at_the_very_end() {
 /// The best epoch, the stopped state and the fresh model have tails of different ranks.
 #[test]
 fn with_tails_that_exchange_directions() {
+    if !on_cpu() {
+        return;
+    }
     let overrides = [
         "train.epochs=4",
         "train.tails.every=1",

@@ -14,6 +14,8 @@ use salt_peft::{
 use salt_sam::weights::embedded_nano;
 use salt_sam::{Sam, SamConfig};
 
+use crate::support::on_cpu;
+
 /// Merged against adapted masks: the same f32 products in another order, through ten layers.
 const MERGE_TOLERANCE: f32 = 1e-4;
 
@@ -24,7 +26,7 @@ fn device() -> Device {
     Device::default().autodiff()
 }
 
-/// Compiling kernels for software Vulkan takes seconds each: there one method stands for all.
+/// Every method; none on software Vulkan.
 fn configs() -> Vec<AdapterConfig> {
     let all = all_methods().map(|method| {
         let mut config = AdapterConfig::new(method);
@@ -44,10 +46,7 @@ fn configs() -> Vec<AdapterConfig> {
         }
         config
     });
-    let device = format!("{:?}", Device::default());
-    let on_cpu = ["Flex", "NdArray"].iter().any(|cpu| device.contains(cpu));
-    all.filter(|config| on_cpu || config.method.to_string() == "salt")
-        .collect()
+    if on_cpu() { all.collect() } else { Vec::new() }
 }
 
 /// The network, its embedded weights scaled by `scale`.

@@ -17,6 +17,18 @@ pub(crate) struct Inputs {
     root: tempfile::TempDir,
 }
 
+/// Whether the device under test is the CPU. On software Vulkan every new shape costs seconds of
+/// compilation: tests over many shapes are left out there, and say so.
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
+pub(crate) fn on_cpu() -> bool {
+    let device = format!("{:?}", Device::default());
+    let on_cpu = ["Flex", "NdArray"].iter().any(|cpu| device.contains(cpu));
+    if !on_cpu {
+        eprintln!("skipped: too many shapes for {device}; runs on flex and ndarray");
+    }
+    on_cpu
+}
+
 /// Sizes of a network that trains in milliseconds.
 pub(crate) fn tiny() -> SamConfig {
     SamConfig {
