@@ -11,8 +11,8 @@ use salt_peft::{
 use crate::errors::device;
 use crate::nets::{ConvNet, Mlp, Net, assert_close, bits, config, floats, parameters};
 
-/// Sums of effective weights: f32 sums in another order.
-const TOLERANCE: f32 = 1e-6;
+/// Weighted sums of effective weights in f32: a handful of roundings of values up to twice as large.
+const TOLERANCE: f32 = 4e-6;
 
 fn of<N: Net>(method: &str) -> AdapterConfig {
     let mut config = config::<N>(method.parse().expect("registered"));

@@ -16,8 +16,15 @@ use salt_peft::{
 
 use crate::nets::{assert_close, floats};
 
-/// f32 against f64 over three layers and a decomposition.
-const TOLERANCE: f32 = 1e-5;
+/// f32 against f64 over three layers and a decomposition. The functions of GPU drivers (tanh here) are
+/// allowed more error than a CPU's.
+fn tolerance() -> f32 {
+    let device = format!("{:?}", Device::default());
+    match ["Flex", "NdArray"].iter().any(|cpu| device.contains(cpu)) {
+        true => 1e-5,
+        false => 1e-4,
+    }
+}
 
 const LAYERS: [&str; 3] = ["conv", "fc1", "fc2"];
 
@@ -163,7 +170,7 @@ impl ModuleVisitor for Gradient<'_> {
             assert_close(
                 &got,
                 &expected.values,
-                TOLERANCE,
+                tolerance(),
                 &format!("{} {path}", self.case),
             );
             self.checked += 1;
@@ -194,7 +201,7 @@ fn check(case: &str, config: &AdapterConfig, factors: &Fixtures) {
     assert_close(
         &floats(output.clone()),
         &expected.values,
-        TOLERANCE,
+        tolerance(),
         &format!("{case} output"),
     );
 
@@ -218,7 +225,7 @@ fn check(case: &str, config: &AdapterConfig, factors: &Fixtures) {
         assert_close(
             &got,
             &expected.values,
-            TOLERANCE,
+            tolerance(),
             &format!("{case} merged {layer}"),
         );
     }
@@ -253,7 +260,7 @@ fn the_penalty_and_its_gradients_equal_pytorch() {
     let net = adapted(&fixtures, &config, &under(&fixtures, "salt_head.factor."));
     let value = penalty(&net).expect("lambda is set");
     let expected = &fixtures["penalty.value"].values;
-    assert_close(&floats(value.clone()), expected, TOLERANCE, "penalty");
+    assert_close(&floats(value.clone()), expected, tolerance(), "penalty");
     check_gradients(
         &net,
         "penalty",
