@@ -84,8 +84,8 @@ pub(super) fn write(key: &Key, svd: &ThinSvd) -> Result<Vec<u8>, String> {
         let view = TensorView::new(dtype, dims, bytes).map_err(|error| error.to_string())?;
         views.push((name, view));
     }
-    let header = [("format", FORMAT.to_string()), ("sha256", checksum)];
-    let header: HashMap<_, _> = header.map(|(name, value)| (name.to_string(), value)).into();
+    // One entry: the order of several would not be stable, and with it the bytes.
+    let header = HashMap::from([(FORMAT.to_string(), checksum)]);
     safetensors::serialize(views, Some(header)).map_err(|error| error.to_string())
 }
 
@@ -127,18 +127,10 @@ fn parse(bytes: &[u8], key: &Key) -> Result<ThinSvd, String> {
         *place = view.data();
     }
     let header = metadata.metadata().as_ref();
-    let entry = |name| {
-        header
-            .and_then(|header| header.get(name))
-            .map(String::as_str)
+    let Some(checksum) = header.and_then(|header| header.get(FORMAT)) else {
+        return Err(format!("expected format {FORMAT}, received {header:?}"));
     };
-    if entry("format") != Some(FORMAT) {
-        return Err(format!(
-            "expected format {FORMAT}, received {:?}",
-            entry("format")
-        ));
-    }
-    if entry("sha256") != Some(&key.checksum(tensors)) {
+    if *checksum != key.checksum(tensors) {
         return Err("its checksum does not match its content".into());
     }
     let [ut, s, vt, probe] = tensors;
