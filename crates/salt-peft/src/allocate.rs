@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use crate::budget::{Share, share};
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
+use crate::inventory::FloatParam;
 use crate::rank::LayerRank;
 use crate::select::Selection;
+use crate::svd::energy;
 use crate::weight::WeightShape;
 
 /// Ranks by the path of what is adapted.
@@ -20,13 +22,12 @@ pub(crate) type Ranks = BTreeMap<String, LayerRank>;
 pub(crate) fn ranks(
     config: &AdapterConfig,
     selection: &Selection,
-    order: impl Iterator<Item = String>,
+    params: &[FloatParam],
     values: &BTreeMap<String, Vec<f32>>,
 ) -> Result<Ranks, PeftError> {
     let method = config.method.get();
-    // In the model's order, so that the first error is the first layer's.
-    let targets = order.filter_map(|path| selection.targets.get(&path));
-    let shapes: Vec<&WeightShape> = targets.flatten().map(|target| &target.shape).collect();
+    let targets = selection.in_order(params);
+    let shapes: Vec<&WeightShape> = targets.map(|target| &target.shape).collect();
     let mut ranks = Vec::with_capacity(shapes.len());
     for shape in &shapes {
         let values = values.get(&shape.path).map(Vec::as_slice);
@@ -55,9 +56,8 @@ fn of(config: &AdapterConfig, shape: &WeightShape, rank: LayerRank, values: &[f3
         LayerRank::HeadTail { head, .. } => head,
         LayerRank::Single(_) | LayerRank::Banded { .. } => 0,
     };
-    let tail = values.iter().skip(head);
     Share {
-        energy: tail.map(|s| f64::from(*s) * f64::from(*s)).sum(),
+        energy: energy(&values[head..]),
         fixed: cost(0),
         unit: cost(1) - cost(0),
         // A layer without a head has to have a tail.

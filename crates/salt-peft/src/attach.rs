@@ -10,7 +10,7 @@ use crate::adapter::{Adapter, DEFAULT_ADAPTER, Part};
 use crate::allocate::{Ranks, ranks};
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
-use crate::inventory::{FloatParam, inventory, quantised, values};
+use crate::inventory::{FloatParam, inventory, values};
 use crate::method::{LayerContext, Spectrum};
 use crate::rank::LayerRank;
 use crate::report::{AttachReport, LayerReport};
@@ -45,13 +45,6 @@ pub(crate) fn attach_ranks<M: Module>(
 ) -> Result<(M, AttachReport), PeftError> {
     let params = unadapted(&model)?;
     let selection = select(config, &params)?;
-    if let Some(path) = quantised(&model, |path| selection.trained.contains(path)) {
-        return Err(PeftError::InvalidSetting {
-            setting: "modules_to_save",
-            value: format!("`{path}`, which is quantised"),
-            expected: "parameters that can be trained whole: in f32, f16 or bf16",
-        });
-    }
     let built = build(&model, config, &params, &selection, chosen)?;
     let report = report(config, &params, &selection, &built.ranks);
     let attacher = Attacher {
@@ -78,7 +71,7 @@ pub fn plan<M: Module>(model: &M, config: &AdapterConfig) -> Result<AttachReport
     let ranks = ranks(
         config,
         &selection,
-        params.iter().map(|param| param.path.clone()),
+        &params,
         &singular_values(&decompositions),
     )?;
     Ok(report(config, &params, &selection, &ranks))
@@ -139,7 +132,6 @@ pub(crate) fn build<M: Module>(
 ) -> Result<Built, PeftError> {
     let method = config.method.get();
     let weights = read_targets(model, params, selection)?;
-    let order = || params.iter().map(|param| param.path.clone());
     let by_spectrum = config.ranks_by_spectrum();
     let mut svds = BTreeMap::new();
     if by_spectrum {
@@ -147,7 +139,7 @@ pub(crate) fn build<M: Module>(
     }
     let ranks = match chosen {
         Some(chosen) => checked(config, params, selection, chosen)?,
-        None => ranks(config, selection, order(), &singular_values(&svds))?,
+        None => ranks(config, selection, params, &singular_values(&svds))?,
     };
     let needed = |path: &str| method.spectrum(ranks[path]);
     // Those that were decomposed whole for their values have what they need, unless it is a part.
@@ -190,8 +182,7 @@ fn checked(
     chosen: &Ranks,
 ) -> Result<Ranks, PeftError> {
     let mut ranks = Ranks::new();
-    let targets = params.iter().filter_map(|p| selection.targets.get(&p.path));
-    for Target { shape, .. } in targets.flatten() {
+    for Target { shape, .. } in selection.in_order(params) {
         let rank = chosen.get(&shape.path).copied();
         let asked = match config.ranks_by_spectrum() {
             true => None,

@@ -23,6 +23,8 @@ pub(crate) struct FloatParam {
     /// The path of the weight it adapts, when it is a factor of a reparameterization.
     pub(crate) adapts: Option<String>,
     pub(crate) device: Device,
+    /// Whether its values are quantised; what is not initialised yet is not.
+    pub(crate) quantised: bool,
 }
 
 impl FloatParam {
@@ -138,6 +140,7 @@ impl ModuleVisitor for Inventory {
             trainable: is_trainable(param),
             adapts: self.adapts.clone(),
             device: param.lazy_device(),
+            quantised: param.is_initialized() && matches!(param.base().dtype(), DType::QFloat(_)),
         });
     }
 }
@@ -148,43 +151,6 @@ impl ModuleVisitor for Inventory {
 /// what `train` would make of the parameter tells it.
 pub(crate) fn is_trainable<const D: usize>(param: &Param<Tensor<D>>) -> bool {
     param.is_require_grad() || Module::train(param.valid()).is_require_grad()
-}
-
-/// The first of the named parameters whose values are quantised.
-pub(crate) fn quantised<M: Module>(model: &M, wanted: impl Fn(&str) -> bool) -> Option<String> {
-    let mut finder = Quantised {
-        path: Vec::new(),
-        wanted,
-        found: None,
-    };
-    model.visit(&mut finder);
-    finder.found
-}
-
-struct Quantised<F> {
-    path: Vec<String>,
-    wanted: F,
-    found: Option<String>,
-}
-
-impl<F: Fn(&str) -> bool> ModuleVisitor for Quantised<F> {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_string());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let path = self.path.join(".");
-        if self.found.is_none()
-            && (self.wanted)(&path)
-            && matches!(param.base().dtype(), DType::QFloat(_))
-        {
-            self.found = Some(path);
-        }
-    }
 }
 
 /// The values of the named parameters as f32, keyed by path.

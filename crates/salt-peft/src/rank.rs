@@ -6,6 +6,7 @@ use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::PeftError;
+use crate::svd::energy;
 
 /// How a rank is chosen.
 ///
@@ -58,7 +59,7 @@ impl Rank {
 /// The smallest count of leading values that holds `share` of the energy; at least 1.
 fn energy_rank(values: &[f32], share: f64) -> usize {
     let squares = values.iter().map(|v| f64::from(*v) * f64::from(*v));
-    let wanted = share * squares.clone().sum::<f64>();
+    let wanted = share * energy(values);
     let mut held = 0.0;
     for (index, square) in squares.enumerate() {
         held += square;

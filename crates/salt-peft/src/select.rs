@@ -37,6 +37,15 @@ pub(crate) struct Target {
 }
 
 impl Selection {
+    /// Everything that is adapted, in the model's order, so that the first error is the first layer's.
+    pub(crate) fn in_order<'a>(
+        &'a self,
+        params: &'a [FloatParam],
+    ) -> impl Iterator<Item = &'a Target> {
+        let targets = params.iter().filter_map(|p| self.targets.get(&p.path));
+        targets.flatten()
+    }
+
     /// Everything that is adapted.
     pub(crate) fn shapes(&self) -> impl Iterator<Item = &WeightShape> {
         self.targets.values().flatten().map(|target| &target.shape)
@@ -108,7 +117,15 @@ fn extras(config: &AdapterConfig, params: &[FloatParam]) -> Result<BTreeSet<Stri
         }
         trained.extend(found);
     }
-    Ok(trained)
+    let mut whole = params.iter().filter(|p| trained.contains(&p.path));
+    match whole.find(|param| param.quantised) {
+        Some(param) => Err(PeftError::InvalidSetting {
+            setting: "modules_to_save",
+            value: format!("`{}`, which is quantised", param.path),
+            expected: "parameters that can be trained whole: in f32, f16 or bf16",
+        }),
+        None => Ok(trained),
+    }
 }
 
 fn targets(

@@ -165,9 +165,7 @@ fn whole<M: Module>(
 pub fn activate<M: Module>(model: M, strengths: &[(&str, f64)]) -> Result<M, PeftError> {
     for (name, strength) in strengths {
         let carried = Carried::of(&model, name);
-        if carried.parts().next().is_none() {
-            return Err(unknown(&model, name));
-        }
+        carried.check_parts()?;
         if !strength.is_finite() {
             return Err(PeftError::InvalidSetting {
                 setting: "strength",
@@ -190,9 +188,7 @@ pub fn activate<M: Module>(model: M, strengths: &[(&str, f64)]) -> Result<M, Pef
 /// [`PeftError::UnknownAdapter`].
 pub fn remove_adapter<M: Module>(model: M, name: &str) -> Result<M, PeftError> {
     let mut left: BTreeMap<String, Adapter> = adapters(&model).into_iter().collect();
-    if Carried::of(&model, name).parts().next().is_none() {
-        return Err(unknown(&model, name));
-    }
+    Carried::of(&model, name).check_parts()?;
     for adapter in left.values_mut() {
         adapter.parts.retain(|part| part.name != name);
     }
@@ -239,16 +235,4 @@ fn check_name(name: &str, carried: &BTreeMap<String, Adapter>) -> Result<(), Pef
         value: format!("`{name}`"),
         expected: problem,
     })
-}
-
-fn unknown<M: Module>(model: &M, name: &str) -> PeftError {
-    let known = carried_adapters(model).into_iter().map(|c| c.name);
-    let known: Vec<String> = known.collect();
-    PeftError::UnknownAdapter {
-        name: name.into(),
-        known: match known.is_empty() {
-            true => "none".into(),
-            false => known.join(", "),
-        },
-    }
 }

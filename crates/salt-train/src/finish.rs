@@ -4,7 +4,6 @@ use std::path::Path;
 use std::time::Instant;
 
 use burn::module::Module as _;
-use burn::tensor::TensorData;
 use salt_data::{Dataset, Split};
 use serde_json::json;
 
@@ -44,10 +43,10 @@ pub(crate) fn finish(
     write_atomic(&run.metrics(), &epoch_table::to_csv(&progress.rows)?)?;
     write_atomic(&run.curves(), curves::render(&progress.rows).as_bytes())?;
     salt_peft::save_adapter(&model, &recipe.adapter_config(), &run.adapter())?;
-    // A schedule of ranks may leave fewer than were attached.
-    let state = salt_peft::trainable_state(&model)?;
-    let trainable: usize = state.values().map(TensorData::num_elements).sum();
-    drop(state);
+    // A schedule of ranks may leave fewer than were attached: what the model lacks of them was trained.
+    let report = &prepared.report;
+    let total = model.num_params();
+    let trainable = report.trainable + total - report.total;
 
     session.event(Event::Stage("evaluating"));
     let merged = salt_peft::merge(model.valid())?;
@@ -104,7 +103,6 @@ pub(crate) fn finish(
     let adapter_bytes = std::fs::metadata(&adapter_file)
         .map_err(|e| TrainError::io(&adapter_file, e))?
         .len();
-    let report = &prepared.report;
     let result = RunResult {
         status: "finished".into(),
         method: recipe.adapter.method(),
@@ -121,9 +119,8 @@ pub(crate) fn finish(
         data_sha256: progress.origin.data_sha256,
         params: Params {
             trainable,
-            total: report.total + trainable - report.trainable,
-            percent: 100.0 * trainable as f64
-                / (report.total + trainable - report.trainable).max(1) as f64,
+            total,
+            percent: 100.0 * trainable as f64 / total.max(1) as f64,
             adapter_bytes,
         },
         time: Time {

@@ -93,8 +93,7 @@ impl Trainer {
     /// Continue where `checkpoint` stands.
     pub(crate) fn restore(mut self, checkpoint: Checkpoint) -> Result<Self, TrainError> {
         checkpoint.progress.origin.check(&self.progress.origin)?;
-        let model = fit_tails(self.parts.model, &checkpoint.model)?;
-        self.parts.model = salt_peft::load_trainable_state(model, checkpoint.model)?;
+        self.parts.model = with_state(self.parts.model, checkpoint.model)?;
         self.parts
             .optimizer
             .load_state(checkpoint.optimizer, &self.parts.device)?;
@@ -124,8 +123,7 @@ impl Trainer {
         }
         let mut model = self.parts.model;
         if !self.best.is_empty() {
-            model = fit_tails(model, &self.best)?;
-            model = salt_peft::load_trainable_state(model, self.best)?;
+            model = with_state(model, self.best)?;
         }
         Ok(Ended::Finished(Box::new(Trained {
             model,
@@ -287,6 +285,12 @@ impl Trainer {
             optimizer: self.parts.optimizer.state(),
         })
     }
+}
+
+/// The model with other trained values, of whatever ranks its tails had then.
+fn with_state(model: Sam, state: TensorMap) -> Result<Sam, TrainError> {
+    let model = fit_tails(model, &state)?;
+    Ok(salt_peft::load_trainable_state(model, state)?)
 }
 
 /// Loss of a batch, penalty included.

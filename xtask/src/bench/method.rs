@@ -92,14 +92,23 @@ pub(crate) fn order(name: &str) -> usize {
 
 /// A section over the layers that the paper adapts, with what it trains beside them.
 macro_rules! over_the_papers_layers {
-    ($settings:literal) => {
+    ($method:literal $(, $setting:literal)*) => {
         concat!(
-            $settings,
-            "\n",
+            "method = \"",
+            $method,
+            "\"\n",
+            $($setting, "\n",)*
             r#"targets = ['blocks\.\d+\.attn\.(qkv|proj)', 'blocks\.\d+\.mlp\.lin[12]', 'image_encoder\.neck\.[02]']
 modules_to_save = ["norms", "pos_embed", "prompt_token"]
 "#
         )
+    };
+}
+
+/// LoRA and its kin, at the rank that suits the small base.
+macro_rules! at_rank_8 {
+    ($method:literal) => {
+        over_the_papers_layers!($method, "rank = 8", "alpha = 8")
     };
 }
 
@@ -120,67 +129,30 @@ modules_to_save = ["prompt_token"]
 "#;
 
 /// All singular values of the paper's layers: the small base and the paper's rows have the same.
-const SSAM: &str = over_the_papers_layers!(r#"method = "ssam""#);
+const SSAM: &str = over_the_papers_layers!("ssam");
 
-const LORA: &str = over_the_papers_layers!(
-    r#"method = "lora"
-rank = 8
-alpha = 8"#
-);
+const LORA: &str = at_rank_8!("lora");
 
-const SVFT: &str = over_the_papers_layers!(
-    r#"method = "svft"
-band = 4"#
-);
+const SVFT: &str = over_the_papers_layers!("svft", "band = 4");
 
-const LORAXS: &str = over_the_papers_layers!(
-    r#"method = "loraxs"
-rank = 64"#
-);
+const LORAXS: &str = over_the_papers_layers!("loraxs", "rank = 64");
 
-const RSLORA: &str = over_the_papers_layers!(
-    r#"method = "rslora"
-rank = 8
-alpha = 8"#
-);
+const RSLORA: &str = at_rank_8!("rslora");
 
-const PISSA: &str = over_the_papers_layers!(
-    r#"method = "pissa"
-rank = 8
-alpha = 8"#
-);
+const PISSA: &str = at_rank_8!("pissa");
 
-const OLORA: &str = over_the_papers_layers!(
-    r#"method = "olora"
-rank = 8
-alpha = 8"#
-);
+const OLORA: &str = at_rank_8!("olora");
 
-const DORA: &str = over_the_papers_layers!(
-    r#"method = "dora"
-rank = 8
-alpha = 8"#
-);
+const DORA: &str = at_rank_8!("dora");
 
 /// Half the spectrum and an inner dimension of 8 suit the small base.
-const SALT: &str = over_the_papers_layers!(
-    r#"method = "salt"
-head_rank = 0.5
-tail_rank = 8"#
-);
+const SALT: &str = over_the_papers_layers!("salt", "head_rank = 0.5", "tail_rank = 8");
 
 /// The parameters of [`LORA`] on the small base, shared by the energy of the layers.
-const LORA_BUDGET: &str = over_the_papers_layers!(
-    r#"method = "lora"
-rank_budget = 160256"#
-);
+const LORA_BUDGET: &str = over_the_papers_layers!("lora", "rank_budget = 160256");
 
 /// The parameters of [`SALT`] on the small base, shared by the energy of the tails.
-const SALT_BUDGET: &str = over_the_papers_layers!(
-    r#"method = "salt"
-head_rank = 0.5
-rank_budget = 43776"#
-);
+const SALT_BUDGET: &str = over_the_papers_layers!("salt", "head_rank = 0.5", "rank_budget = 43776");
 
 /// Tails exchange directions while they are trained.
 const TAILS: &str = "tails = { every = 20 }";
@@ -188,28 +160,22 @@ const TAILS: &str = "tails = { every = 20 }";
 // The settings of the paper (arXiv 2503.16055, tables 1 and 2) for the ViT-B encoder: attention,
 // MLP and neck are adapted; SALT's head holds 760, 50 and 250 singular values there.
 
-const PAPER_LORA_4: &str = over_the_papers_layers!(
-    r#"method = "lora"
-rank = 4"#
-);
+const PAPER_LORA_4: &str = over_the_papers_layers!("lora", "rank = 4");
 
-const PAPER_LORA_256: &str = over_the_papers_layers!(
-    r#"method = "lora"
-rank = 256"#
-);
+const PAPER_LORA_256: &str = over_the_papers_layers!("lora", "rank = 256");
 
 const PAPER_SALT_4: &str = over_the_papers_layers!(
-    r#"method = "salt"
-head_rank = 760
-tail_rank = 4
-rank_pattern = { 'mlp\.lin[12]' = 50, 'neck\.[02]' = 250 }"#
+    "salt",
+    "head_rank = 760",
+    "tail_rank = 4",
+    r#"rank_pattern = { 'mlp\.lin[12]' = 50, 'neck\.[02]' = 250 }"#
 );
 
 const PAPER_SALT_256: &str = over_the_papers_layers!(
-    r#"method = "salt"
-head_rank = 760
-tail_rank = 256
-rank_pattern = { 'mlp\.lin[12]' = 50, 'neck\.[02]' = 250 }"#
+    "salt",
+    "head_rank = 760",
+    "tail_rank = 256",
+    r#"rank_pattern = { 'mlp\.lin[12]' = 50, 'neck\.[02]' = 250 }"#
 );
 
 #[cfg(test)]

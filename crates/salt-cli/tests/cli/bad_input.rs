@@ -285,18 +285,7 @@ fn an_adapter_of_another_base() {
     succeed(&inputs.train("run", &["train.epochs=1"]));
     weights(&tiny(), 43, inputs.file("other.safetensors").as_path());
     let merge = |weights: &str, adapter: &str, words: &[&str]| {
-        let [weights, adapter, out] =
-            [weights, adapter, "merged.safetensors"].map(|name| inputs.path(name));
-        let arguments = [
-            "adapter",
-            "merge",
-            "--weights",
-            &weights,
-            "--adapter",
-            &adapter,
-            "--out",
-            &out,
-        ];
+        let arguments = inputs.merge(weights, adapter, "merged.safetensors");
         check(&arguments, 2, words);
         assert!(!inputs.file("merged.safetensors").exists());
     };

@@ -31,20 +31,9 @@ fn beside_the_recipe(inputs: &Inputs, run: &str) -> String {
 }
 
 fn merged(inputs: &Inputs, run: &str) -> Tensors {
-    let (adapter, out) = (inputs.path(run), inputs.path(&format!("{run}.safetensors")));
-    let weights = inputs.path("base.safetensors");
-    let words = [
-        "adapter",
-        "merge",
-        "--weights",
-        &weights,
-        "--adapter",
-        &adapter,
-        "--out",
-        &out,
-    ];
-    succeed(&[&words[..], &["--device", &device()]].concat());
-    tensors(inputs, "", &format!("{run}.safetensors"))
+    let out = format!("{run}.safetensors");
+    succeed(&inputs.merge("base.safetensors", run, &out));
+    tensors(inputs, "", &out)
 }
 
 fn largest_difference(a: &Tensors, b: &Tensors) -> f32 {

@@ -121,6 +121,20 @@ impl Inputs {
         words
     }
 
+    /// Arguments that merge an adapter into weights, all of them names in the folder.
+    pub(super) fn merge(&self, weights: &str, adapter: &str, out: &str) -> Vec<String> {
+        let mut words = vec!["adapter".to_owned(), "merge".to_owned()];
+        for (option, name) in [
+            ("--weights", weights),
+            ("--adapter", adapter),
+            ("--out", out),
+        ] {
+            words.extend([option.to_owned(), self.path(name)]);
+        }
+        words.extend(["--device".to_owned(), device()]);
+        words
+    }
+
     /// A file of a run.
     pub(super) fn read(&self, run: &str, name: &str) -> Vec<u8> {
         let path = self.file(run).join(name);

@@ -98,23 +98,9 @@ fn a_run_can_be_used_in_every_way() {
 fn a_merged_checkpoint_computes_what_the_adapted_model_does() {
     let inputs = Inputs::new();
     succeed(&inputs.train("run", &[]));
-    let weights = inputs.path("base.safetensors");
     let merge = |adapter: &str, out: &str, naming: &str| {
-        let (adapter, out) = (inputs.path(adapter), inputs.path(out));
-        let words = [
-            "adapter",
-            "merge",
-            "--weights",
-            &weights,
-            "--adapter",
-            &adapter,
-            "--out",
-            &out,
-            "--naming",
-            naming,
-            "--device",
-            &device(),
-        ];
+        let mut words = inputs.merge("base.safetensors", adapter, out);
+        words.extend(["--naming", naming].map(str::to_owned));
         succeed(&words)
     };
     assert!(merge("run/adapter", "merged.safetensors", "original").contains("salt merged"));

@@ -28,21 +28,23 @@ impl Carried {
         }
     }
 
-    /// That the model carries the adapter; one that attaches nothing has no name to be found by.
+    /// That the model carries factors of the adapter.
     ///
     /// # Errors
     /// [`PeftError::UnknownAdapter`].
-    pub(crate) fn check_name(&self) -> Result<(), PeftError> {
-        if self.name == DEFAULT_ADAPTER || self.parts().next().is_some() {
+    pub(crate) fn check_parts(&self) -> Result<(), PeftError> {
+        if self.parts().next().is_some() {
             return Ok(());
         }
         let parts = self.adapters.values().flat_map(|adapter| &adapter.parts);
-        let mut known: Vec<&str> = parts.map(|part| part.name.as_str()).collect();
-        known.sort_unstable();
-        known.dedup();
+        let known: BTreeSet<&str> = parts.map(|part| part.name.as_str()).collect();
+        let known: Vec<&str> = known.into_iter().collect();
         Err(PeftError::UnknownAdapter {
             name: self.name.clone(),
-            known: known.join(", "),
+            known: match known.is_empty() {
+                true => "none".into(),
+                false => known.join(", "),
+            },
         })
     }
 
@@ -58,6 +60,13 @@ impl Carried {
                 .parts_of(&self.name)
                 .map(move |p| (path.as_str(), p))
         })
+    }
+
+    /// The parts that adapt a weight, or rows of one, with the shape of what they adapt.
+    pub(crate) fn factors(&self) -> impl Iterator<Item = (WeightShape, &Part)> {
+        self.parts()
+            .filter(|(_, part)| !matches!(part.factors, Factors::Whole(_)))
+            .map(|(weight, part)| (self.shape(weight, part), part))
     }
 
     /// Paths of the parameters it has trained whole: beside the base's value, or in its place.
@@ -109,7 +118,8 @@ impl Carried {
         alike.map(str::to_owned).collect()
     }
 
-    fn owns_base(&self) -> bool {
+    /// Whether what the model trains in place is the adapter's: it has no name then.
+    pub(crate) fn owns_base(&self) -> bool {
         self.name == DEFAULT_ADAPTER
     }
 

@@ -9,10 +9,9 @@ use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::{DType, Tensor, TensorData};
-use fancy_regex::escape;
 use serde_json::{Map, Value, json};
 
-use super::header::{header, list, write_json};
+use super::header::{Told, agree, hf_fields, write_json};
 use super::names::Names;
 use super::tensors::{KEY_PREFIX, NamedTensors, slots, to_file_values};
 use super::{CONFIG_FILE, Carried, TENSOR_FILE, write_file};
@@ -20,7 +19,10 @@ use crate::adapter::{Adapter, DEFAULT_ADAPTER, Part};
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
 use crate::inventory::{to_f32, values};
-use crate::svd::ThinSvd;
+use crate::method::LayerAdapter;
+use crate::methods::dora::DoraAdapter;
+use crate::rank::LayerRank;
+use crate::svd::{ThinSvd, energy};
 use crate::weight::{Layout, WeightShape};
 
 /// Trained parameters that HF peft has no place for, by their names in the model.
@@ -86,8 +88,7 @@ pub fn export_hf_lora<M: Module>(
     options: &ExportOptions,
 ) -> Result<ExportReport, PeftError> {
     let carried = Carried::of(model, DEFAULT_ADAPTER);
-    // Refuses a configuration that is another adapter's.
-    header(model, config, &carried)?;
+    agree(config, &carried)?;
     let bases = values(model, |path| {
         carried.parts().any(|(weight, _)| weight == path)
     })?;
@@ -113,7 +114,10 @@ pub fn export_hf_lora<M: Module>(
     for (path, layer) in &layers {
         let module = (options.names.to_file)(path);
         for (field, dims, values) in layer.tensors() {
-            tensors.insert(format!("{KEY_PREFIX}{module}.{field}"), (dims, values));
+            tensors.insert(
+                format!("{KEY_PREFIX}{module}.{field}"),
+                (dims, values.to_vec()),
+            );
         }
     }
     let extras = extras(model, &carried, options.names)?;
@@ -122,10 +126,7 @@ pub fn export_hf_lora<M: Module>(
     }
     let targets: Vec<String> = layers.keys().cloned().collect();
     let alike = carried.alike(&targets);
-    let alike = alike.iter().map(|path| (options.names.to_file)(path));
-    let mut fields = fields(&layers, options.names);
-    fields.insert("modules_to_save".into(), list(&extras.modules));
-    fields.insert("exclude_modules".into(), list(&alike.collect::<Vec<_>>()));
+    let fields = fields(&layers, extras.modules, &alike, options.names)?;
     write_file(dir, TENSOR_FILE, &super::tensors::serialise(&tensors, dir)?)?;
     if !extras.beside.is_empty() {
         let bytes = super::tensors::serialise(&extras.beside, dir)?;
@@ -282,24 +283,22 @@ impl Layer {
         update
     }
 
-    /// Field, shape and values of every tensor.
-    fn tensors(&self) -> Vec<(&'static str, Vec<usize>, Vec<f32>)> {
-        let out = self.shape.out();
-        let (mut a, mut b, mut m) = (vec![self.rank], vec![out, self.rank], vec![out]);
-        a.extend(&self.shape.dims[1..]);
-        if self.shape.layout == Layout::Conv {
-            b.extend([1, 1]);
-            m = vec![1, out, 1, 1];
-        }
-        let magnitude = self.magnitude.clone();
-        let magnitude = magnitude.map(|values| ("lora_magnitude_vector", m, values));
-        [
-            ("lora_A.weight", a, self.a.clone()),
-            ("lora_B.weight", b, self.b.clone()),
-        ]
-        .into_iter()
-        .chain(magnitude)
-        .collect()
+    /// Key, shape and values of every tensor: those of LoRA, and of DoRA where there is a magnitude.
+    fn tensors(&self) -> impl Iterator<Item = (String, Vec<usize>, &[f32])> {
+        let (out, fan_in) = (self.shape.out(), self.shape.fan_in());
+        let magnitude = self.magnitude.as_deref();
+        let magnitude = magnitude.map(|values| ("magnitude", vec![out], values));
+        let factors = [
+            ("a", vec![self.rank, fan_in], self.a.as_slice()),
+            ("b", vec![out, self.rank], self.b.as_slice()),
+        ];
+        factors
+            .into_iter()
+            .chain(magnitude)
+            .map(|(field, dims, values)| {
+                let dims = DoraAdapter::file_shape(field, &self.shape, &dims);
+                (DoraAdapter::file_key(field), dims, values)
+            })
     }
 }
 
@@ -314,10 +313,6 @@ fn approximate(shape: &WeightShape, update: &[f32], limit: usize) -> Result<Laye
         cols: fan_in,
     })?;
     let (rank, values) = (limit.clamp(1, shape.k()), svd.values());
-    let energy = |values: &[f32]| -> f64 {
-        let squares = values.iter().map(|s| f64::from(*s) * f64::from(*s));
-        squares.sum()
-    };
     let (all, lost) = (energy(&values), energy(&values[rank..]));
     let mut b = svd.u(0, rank);
     for row in b.chunks_mut(rank) {
@@ -371,41 +366,33 @@ fn extras<M: Module>(model: &M, carried: &Carried, names: Names) -> Result<Extra
     Ok(extras)
 }
 
-/// `adapter_config.json`. The scaling is in B, so alpha is the rank everywhere.
-fn fields(layers: &BTreeMap<String, Layer>, names: Names) -> Map<String, Value> {
-    let common = layers.values().map(|layer| layer.rank).max().unwrap_or(1);
+/// `adapter_config.json`. The scaling is in B, so alpha is the rank everywhere, which is what a
+/// configuration without one means.
+fn fields(
+    layers: &BTreeMap<String, Layer>,
+    modules: Vec<String>,
+    alike: &[String],
+    names: Names,
+) -> Result<Map<String, Value>, PeftError> {
+    let renamed = |path: &str| (names.to_file)(path);
     let use_dora = layers.values().any(|layer| layer.magnitude.is_some());
-    let (mut ranks, mut modules) = (Map::new(), Vec::new());
-    for (path, layer) in layers {
-        let module = (names.to_file)(path);
-        if layer.rank != common {
-            // From the beginning of the path, so that no other path ends alike.
-            ranks.insert(format!("^{}", escape(&module)), json!(layer.rank));
-        }
-        modules.push(module);
-    }
-    modules.sort();
-    let fields = [
-        ("peft_type", json!("LORA")),
-        ("task_type", Value::Null),
-        ("auto_mapping", Value::Null),
-        ("base_model_name_or_path", Value::Null),
-        ("revision", Value::Null),
-        ("inference_mode", json!(true)),
-        ("r", json!(common)),
-        ("lora_alpha", json!(common)),
-        ("lora_dropout", json!(0.0)),
-        ("bias", json!("none")),
-        ("fan_in_fan_out", json!(false)),
-        ("use_rslora", json!(false)),
-        ("use_dora", json!(use_dora)),
-        ("init_lora_weights", json!(true)),
-        ("rank_pattern", Value::Object(ranks.clone())),
-        ("alpha_pattern", Value::Object(ranks)),
-        ("target_modules", json!(modules)),
-    ];
-    fields
-        .map(|(key, value)| (key.to_owned(), value))
-        .into_iter()
-        .collect()
+    let method = if use_dora { "dora" } else { "lora" };
+    let config = AdapterConfig::new(method.parse()?);
+    let told = Told {
+        ranks: layers
+            .iter()
+            .map(|(path, layer)| {
+                let shape = WeightShape::new(renamed(path), layer.shape.dims.clone());
+                (shape, LayerRank::Single(layer.rank))
+            })
+            .collect(),
+        modules,
+        excluded: alike.iter().map(|path| renamed(path)).collect(),
+    };
+    let mut targets: Vec<String> = layers.keys().map(|path| renamed(path)).collect();
+    targets.sort();
+    let mut fields = hf_fields(&config, &told);
+    fields.insert("peft_type".into(), json!(config.method.get().peft_type()));
+    fields.insert("target_modules".into(), json!(targets));
+    Ok(fields)
 }

@@ -15,8 +15,8 @@ use crate::fingerprint::base_sha256;
 use crate::inventory::FloatParam;
 use crate::method::Scope;
 use crate::rank::LayerRank;
-use crate::registry::{Factors, check_peft_type};
-use crate::select::select;
+use crate::registry::check_peft_type;
+use crate::select::{Selection, select};
 use crate::slice::split;
 use crate::weight::WeightShape;
 
@@ -129,41 +129,58 @@ pub(super) fn peft_type(config: &AdapterConfig) -> String {
     }
 }
 
+/// That a configuration is the one an adapter was attached with, and what it selects.
+///
+/// # Errors
+/// [`PeftError::OtherMethod`], [`PeftError::OtherSettings`], [`PeftError::OtherLayers`].
+pub(super) fn agree(config: &AdapterConfig, carried: &Carried) -> Result<Selection, PeftError> {
+    if let Some((_, part)) = carried.parts().next() {
+        same_settings(&part.config, config)?;
+    }
+    let base: Vec<FloatParam> = carried.base().cloned().collect();
+    let selection = select(config, &base)?;
+    let adapted: Vec<String> = carried.factors().map(|(shape, _)| shape.path).collect();
+    same_names(selection.shapes().map(|shape| shape.path.clone()), &adapted)?;
+    same_names(selection.trained.iter().cloned(), &carried.whole())?;
+    Ok(selection)
+}
+
+/// The fingerprint of the base that an adapter depends on.
+///
+/// # Errors
+/// [`PeftError::Unreadable`].
+pub(super) fn base_hash<M: Module>(
+    model: &M,
+    config: &AdapterConfig,
+    carried: &Carried,
+    selection: &Selection,
+) -> Result<Option<String>, PeftError> {
+    let base: Vec<FloatParam> = carried.base().cloned().collect();
+    base_sha256(model, &base, |param| match config.method.get().scope() {
+        Scope::Targets => selection.targets.contains_key(&param.path),
+        Scope::Extras | Scope::Everything => !selection.trained.contains(&param.path),
+    })
+}
+
 /// The header of one of the adapters a model carries, which must be the one `config` describes.
 pub(super) fn header<M: Module>(
     model: &M,
     config: &AdapterConfig,
     carried: &Carried,
 ) -> Result<AdapterHeader, PeftError> {
-    let method = config.method.get();
-    if let Some((_, part)) = carried.parts().next() {
-        same_settings(&part.config, config)?;
-    }
-    let base: Vec<FloatParam> = carried.base().cloned().collect();
-    let selection = select(config, &base)?;
-    let (mut adapted, mut basis, mut ranks) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
-    for (weight, part) in carried.parts() {
-        if matches!(part.factors, Factors::Whole(_)) {
-            continue;
-        }
-        let module = carried.shape(weight, part).path;
+    let selection = agree(config, carried)?;
+    let (mut basis, mut ranks) = (BTreeMap::new(), BTreeMap::new());
+    for (shape, part) in carried.factors() {
         if let Some(probe) = part.factors.basis_probe() {
-            basis.insert(module.clone(), probe);
+            basis.insert(shape.path.clone(), probe);
         }
-        ranks.insert(module.clone(), part.factors.rank());
-        adapted.push(module);
+        ranks.insert(shape.path, part.factors.rank());
     }
-    same_names(selection.shapes().map(|shape| shape.path.clone()), &adapted)?;
-    same_names(selection.trained.iter().cloned(), &carried.whole())?;
-    let is_base = |param: &FloatParam| match method.scope() {
-        Scope::Targets => selection.targets.contains_key(&param.path),
-        Scope::Extras | Scope::Everything => !selection.trained.contains(&param.path),
-    };
     Ok(AdapterHeader {
         peft_type: peft_type(config),
         config: config.clone(),
         target_modules: selection.shapes().map(|shape| shape.path.clone()).collect(),
-        base_sha256: base_sha256(model, &base, is_base)?,
+        base_sha256: base_hash(model, config, carried, &selection)?,
         trained_parameters: selection.trained.into_iter().collect(),
         basis,
         ranks,
@@ -240,31 +257,33 @@ pub(super) struct Told {
 pub(super) fn config_bytes(header: &AdapterHeader, told: &Told) -> Vec<u8> {
     let mut value = serde_json::to_value(header).expect("a header is plain data");
     if let Value::Object(fields) = &mut value {
-        // What HF peft expects beside our fields; it ignores the ones it does not know.
-        for key in [
-            "base_model_name_or_path",
-            "revision",
-            "task_type",
-            "auto_mapping",
-        ] {
-            fields.insert(key.into(), Value::Null);
-        }
-        fields.insert("modules_to_save".into(), list(&told.modules));
-        fields.insert("exclude_modules".into(), list(&told.excluded));
-        fields.insert("inference_mode".into(), Value::Bool(true));
-        fields.extend(
-            header
-                .config
-                .method
-                .get()
-                .file_fields(&header.config, &told.ranks),
-        );
+        // HF peft ignores ours, which it does not know.
+        fields.extend(hf_fields(&header.config, told));
     }
     write_json(value)
 }
 
+/// What HF peft expects, beside `peft_type` and `target_modules`, of an adapter of this configuration.
+pub(super) fn hf_fields(config: &AdapterConfig, told: &Told) -> Map<String, Value> {
+    let unknown = [
+        "base_model_name_or_path",
+        "revision",
+        "task_type",
+        "auto_mapping",
+    ];
+    let mut fields: Map<String, Value> = unknown
+        .into_iter()
+        .map(|key| (key.to_owned(), Value::Null))
+        .collect();
+    fields.insert("modules_to_save".into(), list(&told.modules));
+    fields.insert("exclude_modules".into(), list(&told.excluded));
+    fields.insert("inference_mode".into(), Value::Bool(true));
+    fields.extend(config.method.get().file_fields(config, &told.ranks));
+    fields
+}
+
 /// A list of names, which HF peft has no empty one of.
-pub(super) fn list(names: &[String]) -> Value {
+fn list(names: &[String]) -> Value {
     match names.is_empty() {
         true => Value::Null,
         false => Value::from(names.to_vec()),

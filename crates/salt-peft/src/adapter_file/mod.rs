@@ -33,17 +33,17 @@ pub use self::names::Names;
 pub use self::tensors::TENSOR_FILE;
 
 use self::export::EXTRA_FILE;
-use self::header::{Told, config_bytes, header, is_foreign, of_fields, read_fields, same_names};
+use self::header::{
+    Told, base_hash, config_bytes, header, is_foreign, of_fields, read_fields, same_names,
+};
 use self::meant::Meant;
 use self::tensors::{StoredTensors, read_tensors, slots, tensor_bytes};
 use crate::adapter::DEFAULT_ADAPTER;
 use crate::attach::attach_ranks;
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
-use crate::fingerprint::{base_sha256, sha256};
+use crate::fingerprint::sha256;
 use crate::inventory::{FloatParam, values};
-use crate::method::Scope;
-use crate::registry::Factors;
 use crate::report::AttachReport;
 use crate::select::select;
 use crate::several::add_ranks;
@@ -75,13 +75,15 @@ pub fn save_named<M: Module>(
     dir: &Path,
 ) -> Result<(), PeftError> {
     let carried = Carried::of(model, name);
-    carried.check_name()?;
+    // One that attaches nothing and has no name cannot be looked for.
+    if !carried.owns_base() {
+        carried.check_parts()?;
+    }
     let header = header(model, config, &carried)?;
-    let factors = carried.parts();
-    let factors = factors.filter(|(_, part)| !matches!(part.factors, Factors::Whole(_)));
+    let factors = carried.factors();
     let told = Told {
         ranks: factors
-            .map(|(weight, part)| (carried.shape(weight, part), part.factors.rank()))
+            .map(|(shape, part)| (shape, part.factors.rank()))
             .collect(),
         modules: carried.whole_modules(),
         excluded: carried.alike(&header.target_modules),
@@ -262,11 +264,7 @@ fn check_base<M: Module>(model: &M, header: &AdapterHeader) -> Result<(), PeftEr
         selection.trained.iter().cloned(),
         &header.trained_parameters,
     )?;
-    let is_base = |param: &FloatParam| match header.config.method.get().scope() {
-        Scope::Targets => selection.targets.contains_key(&param.path),
-        Scope::Extras | Scope::Everything => !selection.trained.contains(&param.path),
-    };
-    let found = base_sha256(model, &base, is_base)?;
+    let found = base_hash(model, &header.config, &carried, &selection)?;
     if found != header.base_sha256 {
         let show = |hash: Option<String>| hash.unwrap_or_else(|| "none".into());
         return Err(PeftError::WrongBase {
@@ -278,18 +276,17 @@ fn check_base<M: Module>(model: &M, header: &AdapterHeader) -> Result<(), PeftEr
 }
 
 fn check_basis(header: &AdapterHeader, carried: &Carried) -> Result<(), PeftError> {
-    for (weight, part) in carried.parts() {
+    for (shape, part) in carried.factors() {
         let Some(here) = part.factors.basis_probe() else {
             continue;
         };
-        let module = carried.shape(weight, part).path;
-        let same = header.basis.get(&module).is_some_and(|there| {
+        let same = header.basis.get(&shape.path).is_some_and(|there| {
             here.iter()
                 .zip(there)
                 .all(|(a, b)| (a - b).abs() <= PROBE_TOLERANCE)
         });
         if !same {
-            return Err(PeftError::WrongBasis { path: module });
+            return Err(PeftError::WrongBasis { path: shape.path });
         }
     }
     Ok(())

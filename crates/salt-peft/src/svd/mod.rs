@@ -138,6 +138,12 @@ impl ThinSvd {
     }
 }
 
+/// Sum of squares of singular values.
+pub(crate) fn energy(values: &[f32]) -> f64 {
+    let squares = values.iter().map(|s| f64::from(*s) * f64::from(*s));
+    squares.sum()
+}
+
 /// Decomposes one matrix, or takes the decomposition from the cache, where it is kept under the hash of
 /// the values. Either way the result has the same bytes. `None` when the iteration does not converge
 /// or a value is not finite; nothing is cached then.

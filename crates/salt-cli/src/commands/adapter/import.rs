@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use salt_peft::adapter_file::{
     CONFIG_FILE, LooseFactor, LooseFactors, TENSOR_FILE, import_adapter, import_loose,
 };
-use salt_peft::{AdapterHeader, load_adapter, load_renamed, save_adapter};
+use salt_peft::{AdapterHeader, Names, load_adapter, load_renamed, save_adapter};
 use salt_sam::weights::{Checkpoint, StoredTensor};
 
 use super::naming::NamingName;
@@ -43,18 +43,18 @@ pub(crate) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     new_folder(&args.out)?;
-    let header = if args.from.is_file() {
-        import_loose(samed(&args.from)?, &args.out)?
-    } else {
-        let naming = match args.naming {
-            Some(naming) => naming,
-            None => naming(&args.from)?,
-        };
-        import_adapter(&args.from, &args.out, naming.of_adapter())?
+    let names = match (args.from.is_file(), args.naming) {
+        (true, _) => None,
+        (false, Some(naming)) => Some(naming.of_adapter()),
+        (false, None) => Some(naming(&args.from)?.of_adapter()),
+    };
+    let header = match names {
+        Some(names) => import_adapter(&args.from, &args.out, names)?,
+        None => import_loose(samed(&args.from)?, &args.out)?,
     };
     if let Some(weights) = &args.weights {
         // Over the base, and written again with its fingerprint; what does not fit leaves nothing behind.
-        if let Err(failure) = settle(args, weights, &header) {
+        if let Err(failure) = settle(args, weights, &header, names) {
             for file in [CONFIG_FILE, TENSOR_FILE] {
                 let _ = std::fs::remove_file(args.out.join(file));
             }
@@ -71,18 +71,18 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     ))
 }
 
-fn settle(args: &Args, weights: &str, header: &AdapterHeader) -> Result<(), Failure> {
+fn settle(
+    args: &Args,
+    weights: &str,
+    header: &AdapterHeader,
+    names: Option<Names>,
+) -> Result<(), Failure> {
     let device = args.device.device.open()?;
     let base = adapted_base::load(&args.out, Some(weights), &device)?;
-    let model = match args.naming {
+    let (model, _) = match names {
         // The directory itself says more than what was made of it: which modules it means.
-        Some(naming) if args.from.is_dir() => {
-            load_renamed(base, &args.from, naming.of_adapter())?.0
-        }
-        None if args.from.is_dir() => {
-            load_renamed(base, &args.from, naming(&args.from)?.of_adapter())?.0
-        }
-        _ => load_adapter(base, &args.out)?.0,
+        Some(names) => load_renamed(base, &args.from, names)?,
+        None => load_adapter(base, &args.out)?,
     };
     Ok(save_adapter(&model, &header.config, &args.out)?)
 }
