@@ -49,7 +49,8 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-fn hex(digest: &[u8]) -> String {
+/// A digest in hex digits.
+pub(crate) fn hex(digest: &[u8]) -> String {
     let mut hex = String::with_capacity(2 * digest.len());
     for byte in digest {
         write!(hex, "{byte:02x}").expect("writing to a string cannot fail");

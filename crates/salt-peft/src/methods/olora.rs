@@ -5,11 +5,10 @@ use faer::linalg::householder::{
     apply_block_householder_sequence_on_the_left_in_place_scratch as apply_scratch,
     apply_block_householder_sequence_on_the_left_in_place_with_conj as apply_householder,
 };
-use faer::linalg::matmul::matmul;
 use faer::linalg::qr::no_pivoting::factor::{
     qr_in_place, qr_in_place_scratch, recommended_block_size,
 };
-use faer::{Accum, Conj, Mat, Par};
+use faer::{Conj, Mat, Par};
 
 use super::low_rank::{self, Scaling};
 use super::residual::ResidualAdapter;
@@ -17,7 +16,7 @@ use crate::error::PeftError;
 use crate::method::{LayerContext, Method};
 use crate::rank::LayerRank;
 use crate::registry::Factors;
-use crate::svd::probe_columns;
+use crate::svd::{probe_columns, product};
 use crate::weight::WeightShape;
 
 /// The method.
@@ -92,9 +91,7 @@ fn leading_qr(layer: &LayerContext<'_>, rank: usize) -> (Mat<f64>, Mat<f64>) {
         Par::Seq,
         MemStack::new(&mut MemBuffer::new(scratch)),
     );
-    let mut r = Mat::zeros(rank, fan_in);
-    let (left, right) = (q.as_ref().transpose(), weight.as_ref());
-    matmul(r.as_mut(), Accum::Replace, left, right, 1.0, Par::Seq);
+    let mut r = product(q.as_ref().transpose(), weight.as_ref());
     for i in 0..rank {
         if r[(i, i)] < 0.0 {
             q.col_mut(i).iter_mut().for_each(|x| *x = -*x);

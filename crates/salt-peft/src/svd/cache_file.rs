@@ -1,7 +1,6 @@
 //! One decomposition as a safetensors file, and what it is filed under.
 
 use std::collections::HashMap;
-use std::fmt::Write;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
@@ -10,6 +9,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use sha2::{Digest, Sha256};
 
 use super::{ThinSvd, WeightMatrix};
+use crate::fingerprint::hex;
 
 /// Changes with the content of the files or with anything that moves a bit of what is computed (another
 /// release of faer), so that files of another kind are never met under the same name.
@@ -36,7 +36,7 @@ impl Key {
             hash.update((number as u64).to_le_bytes());
         }
         matrix.hash_into(&mut hash);
-        let name = hex(hash);
+        let name = hex(&hash.finalize());
         Self {
             name,
             rows,
@@ -66,7 +66,7 @@ impl Key {
         let mut hash = Sha256::new();
         hash.update(&self.name);
         tensors.into_iter().for_each(|bytes| hash.update(bytes));
-        hex(hash)
+        hex(&hash.finalize())
     }
 }
 
@@ -159,14 +159,6 @@ fn le_bytes(values: &[f32]) -> Vec<u8> {
 fn floats(bytes: &[u8]) -> Vec<f32> {
     let values = bytes.as_chunks::<4>().0.iter();
     values.map(|value| f32::from_le_bytes(*value)).collect()
-}
-
-fn hex(hash: Sha256) -> String {
-    let mut text = String::with_capacity(64);
-    for byte in hash.finalize() {
-        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
-    }
-    text
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ mod probe;
 mod scope;
 mod truncated;
 
+use faer::linalg::matmul::matmul;
+use faer::{Accum, Mat, MatRef, Par};
 use rayon::prelude::*;
 
 use self::full::Triplets;
@@ -136,6 +138,13 @@ impl ThinSvd {
     pub fn probe(&self) -> [f64; 4] {
         self.probe
     }
+}
+
+/// `A B` on this thread; faer's operators would use all threads, in an order that varies.
+pub(crate) fn product(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Mat<f64> {
+    let mut out = Mat::zeros(a.nrows(), b.ncols());
+    matmul(out.as_mut(), Accum::Replace, a, b, 1.0, Par::Seq);
+    out
 }
 
 /// Sum of squares of singular values.

@@ -31,11 +31,11 @@ use faer::diag::Diag;
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt::factor as llt;
 use faer::linalg::evd::{self, ComputeEigenvectors};
-use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, Mat, MatRef, Par};
 
 use super::full::Triplets;
+use super::product;
 
 /// R: the largest residual relative to s_1, and the largest deviation from orthogonality.
 pub(super) const RESIDUAL: f64 = 1e-12;
@@ -63,13 +63,6 @@ pub(super) fn leading(matrix: MatRef<'_, f64>, r: usize) -> Option<Triplets> {
     let v = product(subspace.as_ref(), turn.as_ref());
     let triplets = Triplets { u, s, v };
     is_within_bound(matrix, gram, &triplets).then_some(triplets)
-}
-
-/// `A B` on this thread; faer's operators would use all threads, in an order that varies.
-fn product(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Mat<f64> {
-    let mut out = Mat::zeros(a.nrows(), b.ncols());
-    matmul(out.as_mut(), Accum::Replace, a, b, 1.0, Par::Seq);
-    out
 }
 
 /// The lower triangle of `Wt W`.
