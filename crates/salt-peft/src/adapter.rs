@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::config::AdapterConfig;
 use crate::inspect;
-use crate::registry::Factors;
+use crate::methods::Factors;
 use crate::slice::Slice;
 use crate::weight::updated;
 

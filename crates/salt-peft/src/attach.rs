@@ -92,7 +92,7 @@ fn unadapted<M: Module>(model: &M) -> Result<Vec<FloatParam>, PeftError> {
 /// The factors of all targets.
 pub(crate) struct Built {
     /// By the path of the weight: shape of the whole weight, and its parts.
-    factors: BTreeMap<String, (WeightShape, Vec<(Target, crate::registry::Factors)>)>,
+    factors: BTreeMap<String, (WeightShape, Vec<(Target, crate::methods::Factors)>)>,
     pub(crate) ranks: Ranks,
 }
 

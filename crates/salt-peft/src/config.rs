@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::error::PeftError;
+use crate::method_id::MethodId;
 use crate::rank::Rank;
-use crate::registry::MethodId;
 
 /// Keys that every method reads.
 const COMMON: [&str; 3] = ["method", "modules_to_save", "seed"];
@@ -19,7 +19,7 @@ const COMMON: [&str; 3] = ["method", "modules_to_save", "seed"];
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdapterConfig {
-    /// The method, by its name in the [registry](mod@crate::registry): `salt`, `lora`, `dora` ...
+    /// The method, by its name in the [list](mod@crate::methods): `salt`, `lora`, `dora` ...
     pub method: MethodId,
     /// Regular expressions over module paths. One matches when it covers a path from a segment
     /// boundary to its end: `attn\.(qkv|proj)` matches `blocks.3.attn.qkv`. A name alone is such an

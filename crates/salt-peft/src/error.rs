@@ -8,7 +8,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PeftError {
-    /// The method is in no line of the registry.
+    /// The method is in no line of the list in [`methods`](mod@crate::methods).
     #[error("unknown adapter method `{name}`; known methods are {known}. Did you mean {nearest}?")]
     UnknownMethod {
         /// What was asked for.

@@ -27,7 +27,7 @@
 //! weight as `[in, out]`. The two meet in one place, [`weight`].
 //!
 //! # Map of the crate
-//! [`config`] what to train, [`registry`] the visible list of methods, [`methods`] one file each,
+//! [`config`] what to train, [`methods`] the visible list of methods, one file each,
 //! [`attach`](mod@attach) selection and attachment, [`svd`] the spectral basis, [`penalty`](mod@penalty), [`merge`](mod@merge),
 //! [`unload`](mod@unload),
 //! [`state`] the trained values, [`adapter_file`] the files on disk, [`presets`] the paper's counts.
@@ -38,7 +38,7 @@
 mod readme {}
 
 #[macro_use]
-mod derive_registry;
+mod method_list;
 
 pub mod adapter;
 pub mod adapter_file;
@@ -53,13 +53,13 @@ mod inspect;
 mod inventory;
 pub mod merge;
 pub mod method;
+pub mod method_id;
 pub mod methods;
 mod nearest;
 pub mod penalty;
 pub mod presets;
 mod random;
 pub mod rank;
-pub mod registry;
 pub mod report;
 mod select;
 pub mod several;
@@ -80,9 +80,9 @@ pub use config::{AdapterConfig, Init, Relu};
 pub use error::PeftError;
 pub use merge::{MergeReport, merge, merge_with_report};
 pub use method::Method;
+pub use method_id::{MethodId, methods as all_methods};
 pub use penalty::penalty;
 pub use rank::{LayerRank, Rank};
-pub use registry::{MethodId, methods as all_methods};
 pub use report::{AttachReport, LayerReport};
 pub use several::{CarriedAdapter, activate, add_adapter, carried_adapters, remove_adapter};
 pub use state::{load_trainable_state, spectrum_group, trainable_state};

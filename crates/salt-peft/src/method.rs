@@ -1,4 +1,4 @@
-//! What a method must say about itself to enter the registry.
+//! What a method must say about itself to enter the list of methods.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -7,8 +7,8 @@ use serde_json::Value;
 use crate::adapter_file::export::HfFactors;
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
+use crate::methods::Factors;
 use crate::rank::LayerRank;
-use crate::registry::Factors;
 use crate::svd::ThinSvd;
 use crate::weight::WeightShape;
 
@@ -34,7 +34,7 @@ pub enum Spectrum {
     Full,
 }
 
-/// One line of the registry.
+/// One line of the list in [`methods`](mod@crate::methods).
 pub trait Method: Sync {
     /// The name in recipes and on the command line.
     fn name(&self) -> &'static str;

@@ -5,9 +5,9 @@
 
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
+use crate::method_id::MethodId;
 use crate::nearest::nearest;
 use crate::rank::Rank;
-use crate::registry::MethodId;
 use crate::report::{AttachReport, LayerReport};
 use crate::weight::WeightShape;
 

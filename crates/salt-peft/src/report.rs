@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::registry::MethodId;
+use crate::method_id::MethodId;
 
 /// The account of an attachment, or of a plan for one.
 #[derive(Clone, Debug, PartialEq, Serialize)]

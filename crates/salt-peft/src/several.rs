@@ -19,7 +19,7 @@ use crate::error::PeftError;
 use crate::inspect::{adapters, exchange_all};
 use crate::inventory::{FloatParam, values};
 use crate::method::Scope;
-use crate::registry::Factors;
+use crate::methods::Factors;
 use crate::report::AttachReport;
 use crate::select::{Selection, select};
 use crate::unload::unload;

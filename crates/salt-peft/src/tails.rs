@@ -24,9 +24,9 @@ use burn::tensor::TensorData;
 
 use crate::error::PeftError;
 use crate::inspect::{adapters, exchange_all};
+use crate::methods::Factors;
 use crate::methods::salt::SaltAdapter;
 use crate::random;
-use crate::registry::Factors;
 
 /// The tail of one layer.
 #[derive(Clone, Debug, PartialEq)]

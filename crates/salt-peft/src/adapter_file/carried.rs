@@ -8,7 +8,7 @@ use crate::adapter::{Adapter, DEFAULT_ADAPTER, Part};
 use crate::error::PeftError;
 use crate::inspect::adapters;
 use crate::inventory::{FloatParam, inventory};
-use crate::registry::Factors;
+use crate::methods::Factors;
 use crate::weight::WeightShape;
 
 /// A model's parameters and the adapter of one name.

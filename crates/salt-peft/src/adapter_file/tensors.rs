@@ -12,8 +12,8 @@ use crate::adapter::Part;
 use crate::error::PeftError;
 use crate::fingerprint::sha256;
 use crate::inventory::FloatParam;
+use crate::methods::Factors;
 use crate::nearest::nearest;
-use crate::registry::Factors;
 use crate::weight::{WeightShape, torch_dims, transpose};
 
 /// The tensors' file name.

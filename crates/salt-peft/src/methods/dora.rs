@@ -11,8 +11,8 @@ use crate::basis::constant;
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
 use crate::method::{LayerAdapter, LayerContext, Method};
+use crate::methods::Factors;
 use crate::rank::LayerRank;
-use crate::registry::Factors;
 use crate::weight::{Layout, WeightShape};
 
 /// The method.

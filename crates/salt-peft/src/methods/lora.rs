@@ -10,8 +10,8 @@ use crate::adapter_file::export::HfFactors;
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
 use crate::method::{LayerAdapter, LayerContext, Method};
+use crate::methods::Factors;
 use crate::rank::LayerRank;
-use crate::registry::Factors;
 use crate::weight::WeightShape;
 
 /// The method.

@@ -8,8 +8,8 @@ use crate::adapter_file::export::HfFactors;
 use crate::basis::BasisBlock;
 use crate::error::PeftError;
 use crate::method::{LayerAdapter, LayerContext, Method, Spectrum};
+use crate::methods::Factors;
 use crate::rank::LayerRank;
-use crate::registry::Factors;
 use crate::weight::WeightShape;
 
 /// The method.

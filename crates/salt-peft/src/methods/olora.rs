@@ -14,8 +14,8 @@ use super::low_rank::{self, Scaling};
 use super::residual::ResidualAdapter;
 use crate::error::PeftError;
 use crate::method::{LayerContext, Method};
+use crate::methods::Factors;
 use crate::rank::LayerRank;
-use crate::registry::Factors;
 use crate::svd::{probe_columns, product};
 use crate::weight::WeightShape;
 

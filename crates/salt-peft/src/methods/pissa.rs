@@ -4,8 +4,8 @@ use super::low_rank::{self, Scaling};
 use super::residual::ResidualAdapter;
 use crate::error::PeftError;
 use crate::method::{LayerContext, Method, Spectrum};
+use crate::methods::Factors;
 use crate::rank::LayerRank;
-use crate::registry::Factors;
 use crate::weight::WeightShape;
 
 /// The method.

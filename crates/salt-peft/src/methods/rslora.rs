@@ -8,8 +8,8 @@ use super::low_rank::{self, Scaling};
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
 use crate::method::{LayerContext, Method};
+use crate::methods::Factors;
 use crate::rank::LayerRank;
-use crate::registry::Factors;
 use crate::weight::WeightShape;
 
 /// The method. Its factors are LoRA's.

@@ -11,9 +11,9 @@ use crate::config::{AdapterConfig, Init, Relu};
 use crate::error::PeftError;
 use crate::inventory::to_f32;
 use crate::method::{LayerAdapter, LayerContext, Method, Spectrum};
+use crate::methods::Factors;
 use crate::random;
 use crate::rank::{LayerRank, Rank};
-use crate::registry::Factors;
 use crate::select::first_match;
 use crate::weight::WeightShape;
 

@@ -9,8 +9,8 @@ use crate::basis::BasisBlock;
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
 use crate::method::{LayerAdapter, LayerContext, Method, Spectrum};
+use crate::methods::Factors;
 use crate::rank::LayerRank;
-use crate::registry::Factors;
 use crate::weight::WeightShape;
 
 /// The method.

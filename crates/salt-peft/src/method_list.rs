@@ -1,21 +1,24 @@
-//! What follows from the list of methods: the method table and the type that holds any factors.
+//! What follows from the list of methods: their modules, the method table and the type that holds any
+//! factors.
 
-/// Derives `METHODS` and `Factors` from the list in `registry.rs`.
-macro_rules! registry {
-    ($($module:ident :: $method:ident $(=> $adapter:ident)?),* $(,)?) => {
+/// Declares the methods' modules, `METHODS` and `Factors` from the list in `methods/mod.rs`.
+macro_rules! methods {
+    ($($module:ident :: $method:ident $(=> $adapter:ty)?),* $(,)?) => {
+        $(pub mod $module;)*
+
         /// The registered methods, in the order of the list.
-        static METHODS: &[&dyn Method] = &[$(&$module::$method),*];
+        pub(crate) static METHODS: &[&dyn Method] = &[$(&$module::$method),*];
 
-        registry! { @adapters [] $($module $method $(=> $adapter)?,)* }
+        methods! { @adapters [] $($module $method $(=> $adapter)?,)* }
     };
     // A method with factors is kept, one without is dropped.
-    (@adapters [$($kept:tt)*] $module:ident $method:ident => $adapter:ident, $($rest:tt)*) => {
-        registry! { @adapters [$($kept)* $module $method $adapter,] $($rest)* }
+    (@adapters [$($kept:tt)*] $module:ident $method:ident => $adapter:ty, $($rest:tt)*) => {
+        methods! { @adapters [$($kept)* $module $method $adapter,] $($rest)* }
     };
     (@adapters [$($kept:tt)*] $module:ident $method:ident, $($rest:tt)*) => {
-        registry! { @adapters [$($kept)*] $($rest)* }
+        methods! { @adapters [$($kept)*] $($rest)* }
     };
-    (@adapters [$($module:ident $method:ident $adapter:ident,)*]) => {
+    (@adapters [$($module:ident $method:ident $adapter:ty,)*]) => {
         /// The factors of one part of an [`Adapter`](crate::adapter::Adapter), whichever method made
         /// them.
         #[derive(Clone, Debug)]
@@ -72,7 +75,7 @@ macro_rules! registry {
 
             pub(crate) fn file_key(&self, field: &str) -> String {
                 match self {
-                    $(Factors::$method(_) => $adapter::file_key(field),)*
+                    $(Factors::$method(_) => <$adapter>::file_key(field),)*
                     Factors::Whole(_) => WholeFactors::file_key(field),
                 }
             }
@@ -84,7 +87,7 @@ macro_rules! registry {
                 dims: &[usize],
             ) -> Vec<usize> {
                 match self {
-                    $(Factors::$method(_) => $adapter::file_shape(field, weight, dims),)*
+                    $(Factors::$method(_) => <$adapter>::file_shape(field, weight, dims),)*
                     Factors::Whole(_) => WholeFactors::file_shape(field, weight, dims),
                 }
             }

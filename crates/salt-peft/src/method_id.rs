@@ -1,50 +1,16 @@
-//! The list of methods. A new one is one file in `methods/` and one line here; its recipe name, its
-//! files, its parameter counts and all conformance tests follow.
+//! A registered method, known by its name.
 
 use std::fmt;
 use std::str::FromStr;
 
-use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor};
-use burn::tensor::{Device, Tensor};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::adapter_file::SLICED;
-use crate::adapter_file::export::HfFactors;
 use crate::error::PeftError;
-use crate::method::{LayerAdapter, Method};
-use crate::methods::dora::DoraAdapter;
-use crate::methods::lora::LoraAdapter;
-use crate::methods::loraxs::LoraxsAdapter;
-use crate::methods::residual::ResidualAdapter;
-use crate::methods::salt::SaltAdapter;
-use crate::methods::ssam::SsamAdapter;
-use crate::methods::svft::SvftAdapter;
-use crate::methods::{
-    bias, decoder, dora, frozen, full, lora, loraxs, norms, olora, pissa, rslora, salt, ssam, svft,
-};
+use crate::method::Method;
+use crate::methods::METHODS;
 use crate::nearest::nearest;
-use crate::rank::LayerRank;
-use crate::weight::WeightShape;
-use crate::whole::WholeFactors;
-
-registry! {
-    // the method => its factors at one weight, for methods that attach any
-    salt::Salt => SaltAdapter,
-    ssam::Ssam => SsamAdapter,
-    svft::Svft => SvftAdapter,
-    lora::Lora => LoraAdapter,
-    rslora::Rslora => LoraAdapter,
-    pissa::Pissa => ResidualAdapter,
-    olora::Olora => ResidualAdapter,
-    dora::Dora => DoraAdapter,
-    loraxs::Loraxs => LoraxsAdapter,
-    norms::Norms,
-    bias::Bias,
-    decoder::Decoder,
-    full::Full,
-    frozen::Frozen,
-}
 
 /// All registered methods, in the order of the list.
 pub fn methods() -> impl Iterator<Item = MethodId> {
