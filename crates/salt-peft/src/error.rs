@@ -91,7 +91,7 @@ pub enum PeftError {
     /// A rank exceeds the smaller side of the weight.
     #[error(
         "`{setting}` is {rank} at `{path}`, but the smaller side of its matrix is {limit}. \
-         Choose at most {limit}, or give this layer its own rank in `rank_pattern`"
+         Choose at most {limit}, or leave this layer out with `exclude`"
     )]
     RankAboveLimit {
         /// The setting that holds the rank.
@@ -259,11 +259,13 @@ pub enum PeftError {
     /// A file of tensors is sound and is not the one that was written.
     #[error(
         "the bytes of {} are not those that were written (their sha256 is another). Copy the adapter folder \
-         again; if the change is meant, remove `tensors_sha256` from its adapter_config.json", path.display()
+         again; if the change is meant, put the new one into `{field}` of its adapter_config.json", path.display()
     )]
     ChangedTensors {
         /// The file.
         path: PathBuf,
+        /// The field that holds the hash.
+        field: &'static str,
     },
     /// An update is not what HF peft's LoRA can express.
     #[error("`{path}` cannot be written as a LoRA: {reason}. {hint}")]
@@ -309,6 +311,17 @@ pub enum PeftError {
         source_name: String,
         /// The most similar name.
         nearest: String,
+    },
+    /// A tensor of a directory of HF peft is none that its own configuration means.
+    #[error(
+        "{source_name} holds `{name}`, which the configuration beside it leaves out: HF peft would drop it. Correct \
+         `target_modules`, `exclude_modules`, `layers_to_transform`, `modules_to_save` or `bias`, or remove the tensor"
+    )]
+    UnmeantTensor {
+        /// The tensor.
+        name: String,
+        /// The file.
+        source_name: String,
     },
     /// A tensor has another shape than the model's.
     #[error(

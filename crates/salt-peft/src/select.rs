@@ -13,7 +13,7 @@ use crate::slice::{Slice, split, split_path};
 use crate::weight::WeightShape;
 
 /// The target that stands for every linear layer.
-const ALL_LINEAR: &str = "all-linear";
+pub(crate) const ALL_LINEAR: &str = "all-linear";
 
 /// Names shown when nothing matches.
 const SUGGESTIONS: usize = 3;
@@ -262,7 +262,7 @@ fn keep_layers(
         return Err(PeftError::InvalidSetting {
             setting: "layers_to_transform",
             value: absent.to_string(),
-            expected: "the number of a layer: the first number in the path of a module",
+            expected: "the number of a layer: the first number in the path of a module with a name on either side",
         });
     }
     candidates.retain(|(module, _)| {
@@ -271,10 +271,12 @@ fn keep_layers(
     Ok(())
 }
 
-/// The layer a module belongs to: the first number among the segments of its path that has a name
-/// before it, `3` of `blocks.3.attn.qkv`.
+/// The layer a module belongs to: the first number among the segments of its path that has a name on
+/// either side, `3` of `blocks.3.attn.qkv`. HF peft wants two names before it, and so finds no layer in a
+/// model that begins with its blocks.
 fn layer(module: &str) -> Option<usize> {
-    module
+    let (above, _) = module.rsplit_once('.')?;
+    above
         .split('.')
         .skip(1)
         .find_map(|segment| segment.parse().ok())
@@ -397,6 +399,7 @@ mod tests {
         assert_eq!(layer("image_encoder.blocks.11.attn.qkv"), Some(11));
         assert_eq!(layer("blocks.3.mlp.0.lin1"), Some(3));
         assert_eq!(layer("neck.lin1"), None);
+        assert_eq!(layer("neck.0"), None);
         assert_eq!(layer("0"), None);
     }
 

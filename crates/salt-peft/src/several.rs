@@ -160,10 +160,17 @@ fn whole<M: Module>(
 /// gives the base.
 ///
 /// # Errors
-/// [`PeftError::UnknownAdapter`]; [`PeftError::InvalidSetting`] for a strength that is not finite;
-/// [`PeftError::TrainedInPlace`].
+/// [`PeftError::UnknownAdapter`]; [`PeftError::InvalidSetting`] for a strength that is not finite and for a
+/// name given twice; [`PeftError::TrainedInPlace`].
 pub fn activate<M: Module>(model: M, strengths: &[(&str, f64)]) -> Result<M, PeftError> {
-    for (name, strength) in strengths {
+    for (at, (name, strength)) in strengths.iter().enumerate() {
+        if strengths[..at].iter().any(|(other, _)| other == name) {
+            return Err(PeftError::InvalidSetting {
+                setting: "strength",
+                value: format!("given twice for the adapter `{name}`"),
+                expected: "one strength for an adapter",
+            });
+        }
         let carried = Carried::of(&model, name);
         carried.check_parts()?;
         if !strength.is_finite() {
@@ -203,7 +210,7 @@ pub fn remove_adapter<M: Module>(model: M, name: &str) -> Result<M, PeftError> {
 fn set_strengths<M: Module>(model: M, strengths: &[(&str, f64)]) -> M {
     let mut changed: BTreeMap<String, Adapter> = adapters(&model).into_iter().collect();
     for part in changed.values_mut().flat_map(|adapter| &mut adapter.parts) {
-        let given = strengths.iter().rev().find(|(name, _)| *name == part.name);
+        let given = strengths.iter().find(|(name, _)| *name == part.name);
         part.strength = given.map_or(0.0, |(_, strength)| *strength);
         let mut grads = RequireGrad(part.strength != 0.0);
         part.factors = part.factors.clone().map(&mut grads);

@@ -4,6 +4,7 @@
 mod element_types;
 mod errors;
 mod files;
+mod hf_strict;
 mod interop;
 mod laws;
 mod malformed;

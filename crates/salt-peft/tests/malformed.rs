@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use salt_peft::{attach, load_adapter, save_adapter};
+use salt_peft::{AdapterConfig, PeftError, Rank, attach, load_adapter, save_adapter};
 
 use crate::errors::{device, salt};
 use crate::nets::{Mlp, Net};
@@ -216,6 +216,61 @@ fn configurations_that_are_none() {
     );
     let remove = |dir: &Path| fs::remove_file(dir.join(CONFIG)).expect("written");
     check("no configuration", remove, "Io", &["cannot read", CONFIG]);
+}
+
+/// HF peft reads `r` and its like, this crate `config`: both have to say the same.
+#[test]
+fn configurations_that_contradict_themselves() {
+    let lora = || {
+        let mut config = AdapterConfig::new("lora".parse().expect("registered"));
+        config.targets = vec!["fc1".into(), "decoder".into()];
+        config.rank = Some(Rank::Absolute(2));
+        config
+    };
+    let refused = |key: &str, value: serde_json::Value| {
+        let dir = tempfile::tempdir().expect("tmp");
+        let (model, _) = attach(Mlp::new(1, &device()), &lora()).expect("sound");
+        save_adapter(&model, &lora(), dir.path()).expect("saves");
+        let path = dir.path().join(CONFIG);
+        let text = fs::read_to_string(&path).expect("written");
+        let mut fields: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        match key.split_once('/') {
+            Some((table, key)) => fields[table][key] = value,
+            None => fields[key] = value,
+        }
+        fs::write(&path, fields.to_string()).expect("writes");
+        load_adapter(Mlp::new(1, &device()), dir.path()).err()
+    };
+    use serde_json::json;
+    for (key, value) in [
+        ("lora_alpha", json!(80)),
+        ("r", json!(7)),
+        ("use_dora", json!(true)),
+        ("use_rslora", json!(true)),
+        ("rank_pattern", json!({"fc1": 5})),
+        ("bias", json!("all")),
+        ("exclude_modules", json!(["fc1"])),
+        ("modules_to_save", json!(["decoder"])),
+        ("some_field", json!(1)),
+        ("ranks/blocks.7", json!(2)),
+        ("basis/fc1", json!([1.0, 2.0, 3.0, 4.0])),
+    ] {
+        let error = refused(key, value).unwrap_or_else(|| panic!("{key}: loaded"));
+        let name = key.split('/').next().expect("not empty");
+        let message = error.to_string();
+        assert!(
+            matches!(error, PeftError::BadConfigFile { .. }),
+            "{key}: {message}"
+        );
+        assert!(message.contains(&format!("`{name}`")), "{key}: {message}");
+    }
+    for (key, value) in [
+        ("base_model_name_or_path", json!("sam_vit_b")),
+        ("task_type", json!("FEATURE_EXTRACTION")),
+        ("inference_mode", json!(false)),
+    ] {
+        assert!(refused(key, value).is_none(), "{key}");
+    }
 }
 
 #[test]

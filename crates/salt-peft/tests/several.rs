@@ -171,6 +171,8 @@ fn names_and_bases_are_checked() {
         remove_adapter(model.clone(), "third"),
         Err(PeftError::UnknownAdapter { .. })
     ));
+    let twice = activate(model.clone(), &[("first", 1.0), ("first", 0.0)]).expect_err("refused");
+    assert!(twice.to_string().contains("given twice"), "{twice}");
     let nan = activate(model.clone(), &[("first", f64::NAN)]).expect_err("refused");
     assert!(nan.to_string().contains("`strength`"), "{nan}");
     let full = add_adapter(model.clone(), "third", &of::<Mlp>("full")).expect_err("refused");

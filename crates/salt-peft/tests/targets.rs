@@ -1,9 +1,33 @@
 //! Which modules a configuration means.
 
+use burn::module::Module;
+use burn::nn::{Linear, LinearConfig};
 use salt_peft::{AdapterConfig, plan};
 
 use crate::errors::{check, device, salt, with};
 use crate::nets::{Mlp, Net};
+
+/// Blocks with something in them, and a neck with a number at its end.
+#[derive(Module, Debug)]
+struct Deep {
+    blocks: Vec<Block>,
+    neck: Vec<Linear>,
+}
+
+#[derive(Module, Debug)]
+struct Block {
+    fc: Linear,
+}
+
+impl Deep {
+    fn new() -> Self {
+        let linear = || LinearConfig::new(8, 8).init(&device());
+        Self {
+            blocks: (0..2).map(|_| Block { fc: linear() }).collect(),
+            neck: vec![linear(), linear()],
+        }
+    }
+}
 
 /// The adapted modules of the MLP.
 fn targeted(config: &AdapterConfig) -> Vec<String> {
@@ -43,12 +67,21 @@ fn targets_are_narrowed() {
         let layers = layers.to_vec();
         with(all.clone(), |c| c.layers_to_transform = layers)
     };
-    assert_eq!(targeted(&layer(&[1])), ["blocks.1"]);
-    assert_eq!(targeted(&layer(&[1, 0])), ["blocks.0", "blocks.1"]);
+    // A number at the end of a path is no layer, as in HF peft.
     check(
-        &layer(&[0, 2]),
-        &["`layers_to_transform` is 2", "first number"],
+        &layer(&[1]),
+        &["`layers_to_transform` is 1", "first number"],
     );
+    let deep = |layers: &[usize]| plan(&Deep::new(), &layer(layers));
+    let paths = |layers: &[usize]| {
+        let report = deep(layers).expect("sound");
+        let paths = report.layers.into_iter().map(|layer| layer.path);
+        paths.collect::<Vec<String>>()
+    };
+    assert_eq!(paths(&[1]), ["blocks.1.fc"]);
+    assert_eq!(paths(&[1, 0]), ["blocks.0.fc", "blocks.1.fc"]);
+    let error = deep(&[0, 2]).expect_err("there are two").to_string();
+    assert!(error.contains("`layers_to_transform` is 2"), "{error}");
     let norms = AdapterConfig::new("norms".parse().expect("registered"));
     check(
         &with(norms, |c| c.exclude = vec!["fc1".into()]),

@@ -65,6 +65,17 @@ pub enum SamError {
         /// The checkpoint key.
         key: String,
     },
+    /// A picture that cannot be encoded.
+    #[error("invalid image: {0}")]
+    Image(String),
+    /// The model answered with something that is no number.
+    #[error(
+        "the model answered with NaN or infinity; check the weights, or compute on another device"
+    )]
+    Answer,
+    /// Whoever watches the work has stopped it.
+    #[error("stopped")]
+    Stopped,
     /// A prompt that cannot be encoded.
     #[error("invalid prompt: {0}")]
     Prompt(String),

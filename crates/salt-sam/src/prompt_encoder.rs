@@ -10,14 +10,19 @@ use crate::config::SamConfig;
 use crate::error::SamError;
 use crate::layer_norm_2d::LayerNorm2d;
 
-/// What a user points at. Coordinates are `(x, y)` pixels of the network input.
+/// Label of a point that stands for nothing: prompts with fewer points than others are filled up with it.
+pub const PADDING_POINT: i64 = -1;
+
+/// What a user points at. Coordinates are `(x, y)` pixels of the network input, or of the image
+/// itself in [`Sam::decode_image`](crate::Sam::decode_image).
 ///
 /// Build it with the setters; [`Prompts::validate`] runs before anything is encoded.
 #[derive(Debug, Clone, Default)]
 pub struct Prompts {
-    /// Points, `[n, points, 2]`, with labels `[n, points]`: 1 foreground, 0 background, -1 padding.
+    /// Points, `[n, points, 2]`, with labels `[n, points]`: 1 foreground, 0 background, -1 padding
+    /// ([`PADDING_POINT`]), 2 and 3 the upper left and the lower right corner of a box.
     pub points: Option<(Tensor<3>, Tensor<2, Int>)>,
-    /// Boxes `(x0, y0, x1, y1)`, `[n, 4]`.
+    /// Boxes `(x0, y0, x1, y1)` with `x0 < x1` and `y0 < y1`, `[n, 4]`.
     pub boxes: Option<Tensor<2>>,
     /// Low-resolution mask logits of an earlier prediction, `[n, 1, 4 * grid, 4 * grid]`.
     pub mask_input: Option<Tensor<4>>,
@@ -50,43 +55,128 @@ impl Prompts {
         points.or(boxes).or(masks)
     }
 
-    /// Checks that the parts agree in number and shape.
+    /// Checks that the parts agree in number and shape and that every value has a meaning. Points and boxes
+    /// are read back from the device for it, a few numbers each.
     ///
     /// # Errors
-    /// [`SamError::Prompt`] when there is no prompt at all or the shapes disagree.
+    /// [`SamError::Prompt`] when there is no prompt at all, when shapes disagree, for an unknown label, a
+    /// box without an inside, and NaN or infinity anywhere.
     pub fn validate(&self, low_res_size: usize) -> Result<usize, SamError> {
-        let fail = |message: String| Err(SamError::Prompt(message));
-        let Some(n) = self.count() else {
-            return fail("no point, box or mask given; give at least one".to_owned());
-        };
+        let n = self
+            .count()
+            .filter(|n| *n > 0)
+            .ok_or_else(|| refused("no point, box or mask given; give at least one".to_owned()))?;
         if let Some((coords, labels)) = &self.points {
-            let [count, points, two] = coords.dims();
-            if two != 2 || labels.dims() != [count, points] || points == 0 {
-                return fail(format!(
-                    "points must be [n, points, 2] with labels [n, points], received {:?} and {:?}",
-                    coords.dims(),
-                    labels.dims()
+            check_points(n, coords, labels)?;
+        }
+        if let Some(boxes) = &self.boxes {
+            check_boxes(n, boxes)?;
+        }
+        if let Some(mask) = &self.mask_input {
+            let expected = [n, 1, low_res_size, low_res_size];
+            if mask.dims() != expected {
+                return Err(refused(format!(
+                    "mask_input must be {expected:?}, received {:?}",
+                    mask.dims()
+                )));
+            }
+            if !floats(mask).iter().all(|value| value.is_finite()) {
+                return Err(refused(
+                    "mask_input holds NaN or infinity; give the low_res_masks of an earlier answer"
+                        .to_owned(),
                 ));
             }
         }
-        if let Some(boxes) = &self.boxes
-            && boxes.dims() != [n, 4]
-        {
-            return fail(format!(
-                "boxes must be [{n}, 4], received {:?}",
-                boxes.dims()
-            ));
-        }
-        if let Some(mask) = &self.mask_input
-            && mask.dims() != [n, 1, low_res_size, low_res_size]
-        {
-            return fail(format!(
-                "mask_input must be [{n}, 1, {low_res_size}, {low_res_size}], received {:?}",
-                mask.dims()
-            ));
-        }
         Ok(n)
     }
+
+    /// Checks that points and boxes lie in an image of `[width, height]` pixels, in whose pixels they are
+    /// given. A corner of a box may lie on the far edge of the last pixel.
+    ///
+    /// # Errors
+    /// [`SamError::Prompt`] for the first that does not.
+    pub fn check_inside(&self, [width, height]: [usize; 2]) -> Result<(), SamError> {
+        let check = |what: &str, [x, y]: [f32; 2], is_corner: bool| {
+            let holds = |value: f32, side: usize| {
+                (0.0..side as f32).contains(&value) || (is_corner && value == side as f32)
+            };
+            if holds(x, width) && holds(y, height) {
+                return Ok(());
+            }
+            Err(refused(format!(
+                "{what} {x},{y} is outside of the image, which is {width} x {height} pixels (width x height): x runs from 0 to {}, y from 0 to {}",
+                width.saturating_sub(1),
+                height.saturating_sub(1)
+            )))
+        };
+        if let Some((coords, labels)) = &self.points {
+            let (coords, labels) = (floats(coords), labels.to_data());
+            for (point, label) in coords.as_chunks().0.iter().zip(labels.iter::<i64>()) {
+                if label != PADDING_POINT {
+                    check("point", *point, label > 1)?;
+                }
+            }
+        }
+        if let Some(boxes) = &self.boxes {
+            for corner in floats(boxes).as_chunks().0 {
+                check("box corner", *corner, true)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn refused(message: String) -> SamError {
+    SamError::Prompt(message)
+}
+
+fn floats<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
+    tensor.to_data().iter::<f32>().collect()
+}
+
+fn check_points(n: usize, coords: &Tensor<3>, labels: &Tensor<2, Int>) -> Result<(), SamError> {
+    let [count, points, two] = coords.dims();
+    if count != n || two != 2 || points == 0 || labels.dims() != [count, points] {
+        return Err(refused(format!(
+            "points must be [{n}, points, 2] with labels [{n}, points], received {:?} and {:?}",
+            coords.dims(),
+            labels.dims()
+        )));
+    }
+    let values = floats(coords);
+    for (point, label) in values.chunks_exact(2).zip(labels.to_data().iter::<i64>()) {
+        let known = (PADDING_POINT..=3).contains(&label);
+        if !known {
+            return Err(refused(format!(
+                "a point's label must be 1 (foreground), 0 (background), -1 (padding), 2 or 3 (corners of a box), received {label}"
+            )));
+        }
+        if !point.iter().all(|value| value.is_finite()) {
+            return Err(refused(format!(
+                "a point must have finite coordinates, received {point:?}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn check_boxes(n: usize, boxes: &Tensor<2>) -> Result<(), SamError> {
+    if boxes.dims() != [n, 4] {
+        return Err(refused(format!(
+            "boxes must be [{n}, 4], received {:?}",
+            boxes.dims()
+        )));
+    }
+    for corners in floats(boxes).as_chunks::<4>().0 {
+        let [x0, y0, x1, y1] = *corners;
+        let finite = corners.iter().all(|value| value.is_finite());
+        if !finite || x0 >= x1 || y0 >= y1 {
+            return Err(refused(format!(
+                "a box must be x0, y0, x1, y1 with x0 < x1 and y0 < y1, received {corners:?}"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Random Fourier features of positions in the unit square (Tancik et al. 2020):
@@ -207,7 +297,7 @@ impl PromptEncoder {
         let (coords_px, labels) = if pad {
             // Without a box the original appends one empty point.
             let nothing = Tensor::zeros([n, 1, 2], &device);
-            let label = Tensor::full([n, 1], -1, &device);
+            let label = Tensor::full([n, 1], PADDING_POINT, &device);
             (
                 Tensor::cat(vec![coords_px, nothing], 1),
                 Tensor::cat(vec![labels, label], 1),
@@ -217,7 +307,7 @@ impl PromptEncoder {
         };
         let encoded = self.encode_pixels(coords_px);
         let [n, points, dim] = encoded.dims();
-        let is = |value: i32| {
+        let is = |value: i64| {
             labels
                 .clone()
                 .equal_elem(value)
@@ -225,11 +315,13 @@ impl PromptEncoder {
                 .reshape([n, points, 1])
         };
         let row = |e: &Embedding| e.weight.val().reshape([1, 1, dim]);
-        let missing = is(-1);
-        encoded * (missing.clone() * -1.0 + 1.0)
-            + missing * row(&self.not_a_point_embed)
-            + is(0) * row(&self.point_embeddings[0])
-            + is(1) * row(&self.point_embeddings[1])
+        let missing = is(PADDING_POINT);
+        let mut embedded =
+            encoded * (missing.clone() * -1.0 + 1.0) + missing * row(&self.not_a_point_embed);
+        for (label, embedding) in self.point_embeddings.iter().enumerate() {
+            embedded = embedded + is(label as i64) * row(embedding);
+        }
+        embedded
     }
 
     fn embed_boxes(&self, boxes: Tensor<2>) -> Tensor<3> {

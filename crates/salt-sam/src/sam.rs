@@ -71,8 +71,13 @@ impl Sam {
 
     /// Side of the square network input, in pixels.
     pub fn image_size(&self) -> usize {
+        self.grid() * self.patch_size
+    }
+
+    /// Side of the token grid, in tokens.
+    pub fn grid(&self) -> usize {
         let [_, grid, _, _] = self.image_encoder.pos_embed.lazy_shape().dims();
-        grid * self.patch_size
+        grid
     }
 
     /// Number of learned prompt tokens.

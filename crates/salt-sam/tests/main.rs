@@ -1,4 +1,5 @@
 //! The integration tests of `salt-sam`: parity with the reference implementation, and checkpoints.
 
 mod checkpoints;
+mod full_size;
 mod parity;

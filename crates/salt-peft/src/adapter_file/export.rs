@@ -14,10 +14,11 @@ use serde_json::{Map, Value, json};
 use super::header::{Told, agree, hf_fields, write_json};
 use super::names::Names;
 use super::tensors::{KEY_PREFIX, NamedTensors, slots, to_file_values};
-use super::{CONFIG_FILE, Carried, TENSOR_FILE, write_file};
+use super::{CONFIG_FILE, Carried, TENSOR_FILE, remove_file, write_file};
 use crate::adapter::{Adapter, DEFAULT_ADAPTER, Part};
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
+use crate::fingerprint::sha256;
 use crate::inventory::{to_f32, values};
 use crate::method::LayerAdapter;
 use crate::methods::dora::DoraAdapter;
@@ -27,6 +28,9 @@ use crate::weight::{Layout, WeightShape};
 
 /// Trained parameters that HF peft has no place for, by their names in the model.
 pub const EXTRA_FILE: &str = "extra_parameters.safetensors";
+
+/// The field of the configuration that says there is an [`EXTRA_FILE`], and its hash.
+pub(super) const EXTRA_SHA256: &str = "extra_parameters_sha256";
 
 /// The factors of an update in PyTorch's orientation: `W' = W + B A`, or with a magnitude
 /// `m (W + B A) / ||W + B A||` by output row.
@@ -77,7 +81,8 @@ pub struct ExportReport {
 
 /// Writes the adapter of `model` into `dir` as HF peft's LoRA, or DoRA. What is trained whole goes into
 /// `modules_to_save` where that names a module, and into [`EXTRA_FILE`] where HF peft has no place for it: a
-/// parameter that is no module of its own.
+/// parameter that is no module of its own. Of several adapters it is the one called `default`, whole: as with
+/// [`save_adapter`](super::save_adapter), strengths are the model's and not the file's.
 ///
 /// # Errors
 /// Those of [`save_adapter`](super::save_adapter); [`PeftError::NoLowRank`].
@@ -126,10 +131,13 @@ pub fn export_hf_lora<M: Module>(
     }
     let targets: Vec<String> = layers.keys().cloned().collect();
     let alike = carried.alike(&targets);
-    let fields = fields(&layers, extras.modules, &alike, options.names)?;
+    let mut fields = fields(&layers, extras.modules, &alike, options.names)?;
     write_file(dir, TENSOR_FILE, &super::tensors::serialise(&tensors, dir)?)?;
-    if !extras.beside.is_empty() {
+    if extras.beside.is_empty() {
+        remove_file(dir, EXTRA_FILE)?;
+    } else {
         let bytes = super::tensors::serialise(&extras.beside, dir)?;
+        fields.insert(EXTRA_SHA256.into(), Value::from(sha256(&bytes)));
         write_file(dir, EXTRA_FILE, &bytes)?;
     }
     write_file(dir, CONFIG_FILE, &write_json(Value::Object(fields)))?;

@@ -255,12 +255,84 @@ pub(super) struct Told {
 
 /// The bytes of the file: our header, what HF peft expects beside it, keys in alphabetical order.
 pub(super) fn config_bytes(header: &AdapterHeader, told: &Told) -> Vec<u8> {
-    let mut value = serde_json::to_value(header).expect("a header is plain data");
-    if let Value::Object(fields) = &mut value {
-        // HF peft ignores ours, which it does not know.
-        fields.extend(hf_fields(&header.config, told));
+    write_json(Value::Object(fields_of(header, told)))
+}
+
+fn fields_of(header: &AdapterHeader, told: &Told) -> Map<String, Value> {
+    match serde_json::to_value(header).expect("a header is plain data") {
+        Value::Object(mut fields) => {
+            // HF peft ignores ours, which it does not know.
+            fields.extend(hf_fields(&header.config, told));
+            fields
+        }
+        _ => unreachable!("a header is a table"),
     }
-    write_json(value)
+}
+
+/// Fields that say nothing of what an adapter computes.
+const FREE: [&str; 6] = [
+    "auto_mapping",
+    "base_model_name_or_path",
+    "inference_mode",
+    "peft_version",
+    "revision",
+    "task_type",
+];
+
+/// That the fields of a file say in every place what `config` in it says: HF peft reads some of them and this
+/// crate others, and a file must not mean two things.
+///
+/// # Errors
+/// The first contradiction, or the first field that is not known.
+pub(super) fn agree_fields(
+    header: &AdapterHeader,
+    fields: &Map<String, Value>,
+    carried: &Carried,
+    told: &Told,
+) -> Result<(), String> {
+    let mut meant = header.clone();
+    let with_basis: BTreeSet<String> = carried
+        .factors()
+        .filter(|(_, part)| part.factors.basis_probe().is_some())
+        .map(|(shape, _)| shape.path)
+        .collect();
+    meant.basis.retain(|path, _| with_basis.contains(path));
+    let ranks = told.ranks.iter();
+    meant.ranks = ranks
+        .map(|(shape, rank)| (shape.path.clone(), *rank))
+        .collect();
+    let meant = fields_of(&meant, told);
+    // No model stood by when an adapter was imported: HF peft was told what its own file said.
+    let of_model =
+        |key: &str| header.imported && ["exclude_modules", "modules_to_save"].contains(&key);
+    for (key, found) in fields {
+        if FREE.contains(&key.as_str()) || key == "config" || of_model(key) {
+            continue;
+        }
+        match meant.get(key) {
+            Some(value) if value == found => {}
+            Some(value) => {
+                return Err(format!(
+                    "`{key}` is {}, and `config` in the same file means {}. Change settings in `config`, \
+                     load, and save the adapter again",
+                    shortened(found),
+                    shortened(value)
+                ));
+            }
+            None => return Err(format!("the field `{key}` is not known")),
+        }
+    }
+    Ok(())
+}
+
+/// A value as JSON, of a long one the beginning.
+fn shortened(value: &Value) -> String {
+    const MOST: usize = 120;
+    let text = value.to_string();
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
 }
 
 /// What HF peft expects, beside `peft_type` and `target_modules`, of an adapter of this configuration.

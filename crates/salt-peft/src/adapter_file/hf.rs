@@ -6,11 +6,16 @@
 //! A feature that would change the result and is not known here is an error.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::fs;
 use std::path::Path;
 
 use fancy_regex::escape;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
+use super::export::EXTRA_SHA256;
 use super::header::AdapterHeader;
 use super::meant::{Meant, is_neutral};
 use super::names::Names;
@@ -22,10 +27,11 @@ use crate::rank::{LayerRank, Rank};
 use crate::select::{compile, covers};
 
 /// Fields that this module reads.
-const READ: [&str; 14] = [
+const READ: [&str; 15] = [
     "alpha_pattern",
     "bias",
     "exclude_modules",
+    EXTRA_SHA256,
     "init_lora_weights",
     "layers_pattern",
     "layers_to_transform",
@@ -69,7 +75,7 @@ pub(super) const FACTORS: [(&str, &str); 4] = [
     (".lora_magnitude_vector.weight", "lora_magnitude_vector"),
 ];
 
-/// An adapter in our terms.
+/// An adapter in our terms. `beside` are the keys of parameters that HF peft has no place for.
 ///
 /// # Errors
 /// [`PeftError::UnknownMethod`] for another `peft_type`; [`PeftError::UnsupportedFeature`];
@@ -79,6 +85,7 @@ pub(super) fn convert(
     fields: Map<String, Value>,
     tensors: StoredTensors,
     names: Names,
+    beside: &BTreeSet<String>,
 ) -> Result<Stored, PeftError> {
     let fields = Fields {
         path: dir.join(CONFIG_FILE),
@@ -86,8 +93,14 @@ pub(super) fn convert(
     };
     fields.check_features()?;
     let (r, alpha) = (fields.rank()?, fields.number("lora_alpha", 8.0)?);
-    let ranks = fields.pattern("rank_pattern")?;
-    let alphas = fields.pattern("alpha_pattern")?;
+    let order = Order::read(&fields.path)?;
+    let ranks = fields.pattern("rank_pattern", order.rank_pattern)?;
+    if let Some((_, rank)) = ranks.iter().find(|(_, rank)| rank.fract() != 0.0) {
+        return Err(fields.bad(format!(
+            "a rank in `rank_pattern` is {rank}, expected an integer"
+        )));
+    }
+    let alphas = fields.pattern("alpha_pattern", order.alpha_pattern)?;
     let use_rslora = fields.flag("use_rslora")?;
     let method = fields.method(use_rslora)?;
     let mut config = AdapterConfig::new(method.parse()?);
@@ -100,6 +113,7 @@ pub(super) fn convert(
     config.alpha = Some(alpha_for(alpha, r));
 
     let (mut targets, mut whole) = (BTreeMap::new(), BTreeSet::new());
+    let mut without_place = BTreeSet::new();
     let tensors = tensors.renamed(|key, dims| {
         let Some(path) = key.strip_prefix(KEY_PREFIX) else {
             return Err(fields.bad(format!("`{key}` does not begin with `{KEY_PREFIX}`")));
@@ -122,6 +136,9 @@ pub(super) fn convert(
         let Some((module, field)) = factor else {
             let path = (names.to_model)(&path.replace(".base_layer.", "."));
             whole.insert(path.clone());
+            if beside.contains(key) {
+                without_place.insert(path.clone());
+            }
             return Ok(format!("{KEY_PREFIX}{path}"));
         };
         let path = (names.to_model)(module);
@@ -156,11 +173,12 @@ pub(super) fn convert(
     }
     config.modules_to_save = whole.iter().map(|path| whole_pattern(path)).collect();
     let meant = Meant {
-        targets: fields.value("target_modules"),
-        excluded: fields.value("exclude_modules"),
+        targets: fields.targets()?,
+        excluded: fields.rule("exclude_modules")?,
         layers: fields.value("layers_to_transform"),
         layers_pattern: fields.value("layers_pattern"),
-        saved: fields.value("modules_to_save"),
+        saved: fields.rule("modules_to_save")?,
+        beside: without_place,
         bias: fields.bias()?,
         names,
     };
@@ -183,6 +201,7 @@ pub(super) fn convert(
     Ok(Stored {
         header,
         tensors,
+        fields: fields.fields,
         meant: Some(meant),
     })
 }
@@ -206,6 +225,55 @@ pub(super) fn whole_pattern(path: &str) -> String {
 fn first(patterns: &[(fancy_regex::Regex, f64)], module: &str) -> Result<Option<f64>, PeftError> {
     let found = patterns.iter().find(|(regex, _)| covers(regex, module));
     Ok(found.map(|(_, value)| *value))
+}
+
+/// The tables of the configuration in which order counts; [`Map`] has them by name.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Order {
+    rank_pattern: Pairs,
+    alpha_pattern: Pairs,
+}
+
+/// The entries of a table in the order of the file; null has none.
+#[derive(Default)]
+struct Pairs(Vec<(String, Value)>);
+
+impl Order {
+    fn read(path: &Path) -> Result<Self, PeftError> {
+        let text = fs::read_to_string(path).map_err(|source| PeftError::Io {
+            action: "read",
+            path: path.to_path_buf(),
+            source,
+        })?;
+        serde_json::from_str(&text).map_err(|error| PeftError::BadConfigFile {
+            path: path.to_path_buf(),
+            reason: error.to_string(),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Pairs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Pairs;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table of expressions and numbers")
+            }
+            fn visit_unit<E>(self) -> Result<Pairs, E> {
+                Ok(Pairs::default())
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+        deserializer.deserialize_any(Entries)
+    }
 }
 
 /// `adapter_config.json` as HF peft writes it.
@@ -286,16 +354,37 @@ impl Fields {
         }
     }
 
-    /// A table of expressions and numbers.
-    fn pattern(&self, key: &'static str) -> Result<Vec<(fancy_regex::Regex, f64)>, PeftError> {
-        let fields = match self.value(key) {
-            Value::Null => Map::new(),
-            Value::Object(fields) => fields,
-            other => {
-                return Err(self.bad(format!("`{key}` is {other}, expected a table")));
+    /// The modules that are adapted.
+    fn targets(&self) -> Result<Value, PeftError> {
+        match self.rule("target_modules")? {
+            Value::Null => {
+                Err(self
+                    .bad("`target_modules` is left out or null, expected names of modules".into()))
             }
-        };
-        let pairs = fields.into_iter().map(|(pattern, value)| {
+            targets => Ok(targets),
+        }
+    }
+
+    /// Names of modules, or an expression for them; null for none.
+    fn rule(&self, key: &str) -> Result<Value, PeftError> {
+        let value = self.value(key);
+        let is_list = value
+            .as_array()
+            .is_some_and(|names| names.iter().all(Value::is_string));
+        let may_be_text = key != "modules_to_save";
+        match is_list || value.is_null() || (may_be_text && value.is_string()) {
+            true => Ok(value),
+            false => Err(self.bad(format!("`{key}` is {value}, expected a list of names"))),
+        }
+    }
+
+    /// A table of expressions and numbers, the first of which that matches counts.
+    fn pattern(
+        &self,
+        key: &'static str,
+        pairs: Pairs,
+    ) -> Result<Vec<(fancy_regex::Regex, f64)>, PeftError> {
+        let pairs = pairs.0.into_iter().map(|(pattern, value)| {
             let number = value.as_f64().filter(|number| *number > 0.0);
             let number = number.ok_or_else(|| {
                 self.bad(format!(
@@ -313,6 +402,11 @@ impl Fields {
         let method = match (&start, use_dora, use_rslora) {
             (Value::String(start), false, _) if start == "pissa" => "pissa",
             (Value::String(start), false, _) if start == "olora" => "olora",
+            (Value::Number(_) | Value::Array(_) | Value::Object(_), ..) => {
+                return Err(self.bad(format!(
+                    "`init_lora_weights` is {start}, expected true, false or a name"
+                )));
+            }
             (Value::String(start), ..) if !PLAIN_STARTS.contains(&start.as_str()) => {
                 // They change the base too, each in a way of its own.
                 return Err(self.unsupported("init_lora_weights", start));

@@ -1,5 +1,7 @@
 //! What the names in a configuration of HF peft mean in a model, by its rules.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::header::AdapterHeader;
@@ -9,7 +11,7 @@ use super::tensors::KEY_PREFIX;
 use crate::error::PeftError;
 use crate::inventory::FloatParam;
 use crate::nearest::nearest;
-use crate::select::{compile, covers};
+use crate::select::{ALL_LINEAR, compile, covers};
 
 /// The modules that the names of a configuration mean, in the file's names.
 pub(super) struct Meant {
@@ -20,6 +22,8 @@ pub(super) struct Meant {
     pub(super) layers_pattern: Value,
     /// Modules that are saved whole.
     pub(super) saved: Value,
+    /// Parameters, as the model calls them, that a file beside those of HF peft holds.
+    pub(super) beside: BTreeSet<String>,
     /// Whose biases are saved: `none`, `all` or `lora_only`.
     pub(super) bias: String,
     pub(super) names: Names,
@@ -37,10 +41,10 @@ pub(super) fn is_neutral(value: &Value) -> bool {
 }
 
 impl Meant {
-    /// That the tensors have everything that the configuration means in this model.
+    /// That the tensors have everything that the configuration means in this model, and nothing else.
     ///
     /// # Errors
-    /// [`PeftError::MissingTensor`], [`PeftError::InvalidPattern`].
+    /// [`PeftError::MissingTensor`], [`PeftError::UnmeantTensor`], [`PeftError::InvalidPattern`].
     pub(super) fn check(
         &self,
         base: &[FloatParam],
@@ -54,6 +58,12 @@ impl Meant {
                 .chain(&header.trained_parameters);
             Err(PeftError::MissingTensor {
                 nearest: nearest(&name, known.map(String::as_str), 1),
+                name: format!("{KEY_PREFIX}{name}"),
+                source_name: source_name.into(),
+            })
+        };
+        let unmeant = |name: String| {
+            Err(PeftError::UnmeantTensor {
                 name: format!("{KEY_PREFIX}{name}"),
                 source_name: source_name.into(),
             })
@@ -74,11 +84,14 @@ impl Meant {
             let is_meant = param.is_adaptable()
                 && !is_saved
                 && path.ends_with(".weight")
-                && means(&self.targets, module)?
+                && self.targets(module, param)?
                 && !means(&self.excluded, module)?
                 && self.is_of_layer(module)?;
             if is_meant && !is_adapted {
                 return missing(format!("{module}.{}", FACTORS[0].1));
+            }
+            if is_adapted && !is_meant {
+                return unmeant(format!("{module}.{}", FACTORS[0].1));
             }
             let of_adapted = || {
                 let bias = path.strip_suffix(".bias");
@@ -89,8 +102,19 @@ impl Meant {
             if needs_bias && !is_whole {
                 return missing(name);
             }
+            if is_whole && !is_saved && !needs_bias && !self.beside.contains(&path) {
+                return unmeant(name);
+            }
         }
         Ok(())
+    }
+
+    /// Whether `target_modules` names the module of a weight.
+    fn targets(&self, module: &str, param: &FloatParam) -> Result<bool, PeftError> {
+        match &self.targets {
+            Value::String(all) if all == ALL_LINEAR => Ok(param.container == "Linear"),
+            rule => means(rule, module),
+        }
     }
 
     /// HF peft's rule for `layers_to_transform`: the number behind one of the names in `layers_pattern`,
@@ -166,6 +190,7 @@ mod tests {
                 layers,
                 layers_pattern: pattern,
                 saved: Value::Null,
+                beside: BTreeSet::new(),
                 bias: "none".into(),
                 names: Names::SAME,
             };

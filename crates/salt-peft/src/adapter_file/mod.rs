@@ -19,10 +19,12 @@ mod meant;
 mod names;
 mod tensors;
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::module::Module;
+use serde_json::{Map, Value};
 
 pub(crate) use self::carried::Carried;
 pub use self::export::{ExportOptions, ExportReport, export_hf_lora};
@@ -32,12 +34,13 @@ pub use self::import::{LooseFactor, LooseFactors, import_adapter, import_loose};
 pub use self::names::Names;
 pub use self::tensors::TENSOR_FILE;
 
-use self::export::EXTRA_FILE;
+use self::export::{EXTRA_FILE, EXTRA_SHA256};
 use self::header::{
-    Told, base_hash, config_bytes, header, is_foreign, of_fields, read_fields, same_names,
+    Told, agree_fields, base_hash, config_bytes, header, is_foreign, of_fields, read_fields,
+    same_names,
 };
 use self::meant::Meant;
-use self::tensors::{StoredTensors, read_tensors, slots, tensor_bytes};
+use self::tensors::{KEY_PREFIX, StoredTensors, read_tensors, slots, tensor_bytes};
 use crate::adapter::DEFAULT_ADAPTER;
 use crate::attach::attach_ranks;
 use crate::config::AdapterConfig;
@@ -80,18 +83,23 @@ pub fn save_named<M: Module>(
         carried.check_parts()?;
     }
     let header = header(model, config, &carried)?;
+    let told = told(&carried, &header);
+    let slots = slots(&carried);
+    let state = values(model, |path| slots.iter().any(|slot| slot.path == path))?;
+    let bytes = tensor_bytes(slots, state, dir)?;
+    write(dir, header, &told, &bytes)
+}
+
+/// What HF peft is told of an adapter that a model carries.
+fn told(carried: &Carried, header: &AdapterHeader) -> Told {
     let factors = carried.factors();
-    let told = Told {
+    Told {
         ranks: factors
             .map(|(shape, part)| (shape, part.factors.rank()))
             .collect(),
         modules: carried.whole_modules(),
         excluded: carried.alike(&header.target_modules),
-    };
-    let slots = slots(&carried);
-    let state = values(model, |path| slots.iter().any(|slot| slot.path == path))?;
-    let bytes = tensor_bytes(slots, state, dir)?;
-    write(dir, header, &told, &bytes)
+    }
 }
 
 /// Writes the two files of an adapter.
@@ -129,13 +137,30 @@ fn write_file(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), PeftError> {
     fs::rename(&partial, &path).map_err(io("write", &path))
 }
 
+/// Removes a file of an earlier adapter, if there is one.
+///
+/// # Errors
+/// [`PeftError::Io`].
+fn remove_file(dir: &Path, name: &str) -> Result<(), PeftError> {
+    let path = dir.join(name);
+    match fs::remove_file(&path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(PeftError::Io {
+            action: "remove",
+            path,
+            source,
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// Attaches the adapter in `dir` to the base model it was made over. A directory that HF peft wrote
 /// (LoRA, rsLoRA, DoRA, PiSSA, OLoRA) says nothing about the base's values, so those are not checked.
 ///
 /// # Errors
 /// Those of [`attach`](fn@crate::attach); [`PeftError::OtherMethod`], [`PeftError::OtherLayers`],
 /// [`PeftError::WrongBase`], [`PeftError::WrongBasis`]; for tensors that are missing, left over,
-/// misshapen, of another type or not finite, the error of that name.
+/// misshapen, of another type or not finite, the error of that name; [`PeftError::BadConfigFile`] for a
+/// configuration that contradicts itself.
 pub fn load_adapter<M: Module>(base: M, dir: &Path) -> Result<(M, AttachReport), PeftError> {
     load(base, DEFAULT_ADAPTER, read(dir, Names::SAME)?)
 }
@@ -182,6 +207,8 @@ pub fn read_header(dir: &Path) -> Result<AdapterHeader, PeftError> {
 struct Stored {
     header: AdapterHeader,
     tensors: StoredTensors,
+    /// The configuration as it is written.
+    fields: Map<String, Value>,
     /// What the names in a configuration of HF peft mean beside what the tensors have.
     meant: Option<Meant>,
 }
@@ -201,18 +228,51 @@ fn read(dir: &Path, names: Names) -> Result<Stored, PeftError> {
         });
     }
     let mut tensors = read_tensors(&dir.join(TENSOR_FILE))?;
-    let extra = dir.join(EXTRA_FILE);
-    if is_foreign && extra.is_file() {
-        // What HF peft has no place for, see `export`.
-        tensors.add_extra(read_tensors(&extra)?)?;
-    }
     match header {
         Some(header) => Ok(Stored {
             header,
             tensors,
+            fields,
             meant: None,
         }),
-        None => hf::convert(dir, fields, tensors, names),
+        None => {
+            // What HF peft has no place for, see `export`.
+            let beside = read_extra(dir, &fields)?;
+            let keys = beside.iter().flat_map(StoredTensors::keys);
+            let keys: BTreeSet<String> = keys.map(|name| format!("{KEY_PREFIX}{name}")).collect();
+            if let Some(beside) = beside {
+                tensors.add_extra(beside)?;
+            }
+            hf::convert(dir, fields, tensors, names, &keys)
+        }
+    }
+}
+
+/// The parameters beside an exported adapter, where its configuration says that there are any.
+///
+/// # Errors
+/// [`PeftError::Io`] where the file is missing, [`PeftError::ChangedTensors`] where it is another,
+/// [`PeftError::BadTensorFile`] where nothing is known of it.
+fn read_extra(dir: &Path, fields: &Map<String, Value>) -> Result<Option<StoredTensors>, PeftError> {
+    let path = dir.join(EXTRA_FILE);
+    let Some(written) = fields.get(EXTRA_SHA256) else {
+        return match path.exists() {
+            true => Err(PeftError::BadTensorFile {
+                path,
+                reason: format!(
+                    "`{EXTRA_SHA256}` in {CONFIG_FILE} does not name it, it is of another adapter"
+                ),
+            }),
+            false => Ok(None),
+        };
+    };
+    let tensors = read_tensors(&path)?;
+    match written.as_str() == Some(&tensors.sha256()) {
+        true => Ok(Some(tensors)),
+        false => Err(PeftError::ChangedTensors {
+            path,
+            field: EXTRA_SHA256,
+        }),
     }
 }
 
@@ -220,8 +280,10 @@ fn load<M: Module>(model: M, name: &str, stored: Stored) -> Result<(M, AttachRep
     let Stored {
         header,
         tensors,
+        fields,
         meant,
     } = stored;
+    let is_foreign = meant.is_some();
     check_base(&model, &header)?;
     if let Some(meant) = meant {
         let base: Vec<FloatParam> = Carried::of(&model, name).base().cloned().collect();
@@ -236,14 +298,21 @@ fn load<M: Module>(model: M, name: &str, stored: Stored) -> Result<(M, AttachRep
     if !header.imported {
         check_basis(&header, &carried)?;
     }
-    let (path, found) = (tensors.source_name().into(), tensors.sha256());
+    let (path, found) = (PathBuf::from(tensors.source_name()), tensors.sha256());
     let state = tensors.place(&slots(&carried))?;
     // Last, so that what is wrong with a tensor is told before that something is.
-    if header
-        .tensors_sha256
-        .is_some_and(|written| written != found)
-    {
-        return Err(PeftError::ChangedTensors { path });
+    let written = header.tensors_sha256.as_ref();
+    if written.is_some_and(|written| *written != found) {
+        let field = "tensors_sha256";
+        return Err(PeftError::ChangedTensors { path, field });
+    }
+    if !is_foreign {
+        agree_fields(&header, &fields, &carried, &told(&carried, &header)).map_err(|reason| {
+            PeftError::BadConfigFile {
+                path: path.with_file_name(CONFIG_FILE),
+                reason,
+            }
+        })?;
     }
     Ok((put(model, state), report))
 }

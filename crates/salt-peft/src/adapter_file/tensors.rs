@@ -243,6 +243,11 @@ impl StoredTensors {
         Ok(named)
     }
 
+    /// Their names.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
     /// Where they were read from.
     pub(super) fn source_name(&self) -> &str {
         &self.source_name

@@ -11,11 +11,13 @@
 mod apply;
 mod embedded;
 mod names;
+mod published;
 mod read;
 mod save;
 
 pub use embedded::{embedded_nano, embedded_nano_bytes, embedded_nano_card};
 pub use names::{Naming, to_hugging_face, to_original};
+pub use published::{PUBLISHED, PublishedCheckpoint, PublishedChecksum};
 pub use read::{Checkpoint, StoredTensor};
 pub use save::{Precision, SaveOptions, save, to_bytes};
 

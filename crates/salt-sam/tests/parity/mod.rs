@@ -4,6 +4,7 @@
 mod decoder;
 mod encoder;
 mod gradients;
+mod predictor;
 
 use std::path::{Path, PathBuf};
 
@@ -57,10 +58,24 @@ struct Expected {
 
 impl Expected {
     fn open(device: &Device) -> Self {
+        Self::of("sam_small_expected.safetensors", device)
+    }
+
+    fn of(file: &str, device: &Device) -> Self {
         Self {
-            bytes: std::fs::read(path("sam_small_expected.safetensors")).expect("fixture"),
+            bytes: std::fs::read(path(file)).expect("fixture"),
             device: device.clone(),
         }
+    }
+
+    /// The keys that begin with `prefix`.
+    fn names(&self, prefix: &str) -> Vec<String> {
+        let file = SafeTensors::deserialize(&self.bytes).expect("fixture is safetensors");
+        let names = file
+            .names()
+            .into_iter()
+            .filter(|name| name.starts_with(prefix));
+        names.map(str::to_owned).collect()
     }
 
     /// A tensor of the file as f32, `None` when the file has no such key.

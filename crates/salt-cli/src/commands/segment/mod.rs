@@ -1,22 +1,19 @@
 //! `salt segment`: plain promptable SAM on one image.
 //!
-//! As in the original: longest side to the input size, padding at the bottom and right, and masks
-//! back to the image's own size by two bilinear steps with the padding cut off in between
-//! (`segment_anything/modeling/sam.py`, `preprocess` and `postprocess_masks`).
+//! The work is salt-sam's predictor; here are words, files and numbers.
 
 mod logits_file;
 mod prompt;
 
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{Tensor, TensorData};
-use salt_data::{ImageRgb, LabelMap, View, inference_inputs, read_image};
-use salt_sam::{MaskPrediction, Sam, upscale_masks};
+use salt_data::{ImageRgb, LabelMap, read_image};
+use salt_sam::{MaskPrediction, Prompts, RgbImage, Sam};
 use salt_train::predict::write_mask;
 use serde::Serialize;
 
 use self::logits_file::Logits;
-use self::prompt::{BoxPrompt, PointPrompt, Prompt};
+use self::prompt::{BoxPrompt, PointPrompt, prompts};
 use crate::checkpoint_model;
 use crate::device::DeviceOption;
 use crate::failure::Failure;
@@ -92,13 +89,15 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         output_file::prepare(path, Some("safetensors"), &inputs)?;
     }
     let image = read_image(&args.image)?;
-    let prompt = Prompt::new(&args.points, args.bounds, [image.width, image.height])?;
+    let device = args.device.device.open()?;
+    let prompts = prompts(&args.points, args.bounds, &device);
+    // Before seconds are spent on weights.
+    prompts.check_inside([image.width, image.height])?;
     let checkpoint = checkpoint_model::read(&args.weights)?;
     let (model, config) = checkpoint_model::config(&checkpoint, args.model.as_deref())?;
-    let device = args.device.device.open()?;
     let sam = checkpoint.into_sam(&config, None, &device)?;
 
-    let logits = segment(&sam, &image, &prompt, args.multimask)?;
+    let logits = segment(&sam, &image, &prompts, args.multimask)?;
     let document = Document {
         model,
         image: args.image.display().to_string(),
@@ -126,31 +125,19 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 fn segment(
     sam: &Sam,
     image: &ImageRgb,
-    prompt: &Prompt,
+    prompts: &Prompts,
     multimask: bool,
 ) -> Result<Logits, Failure> {
-    let size = sam.image_size();
-    let view = View::Resize { image_size: size };
-    let device = sam.prompt_tokens.val().device();
-    // A resized picture is one window.
-    let Some(window) = inference_inputs(image, &view)?.pop() else {
-        return Err(Failure::job("the image gave no input of the network", None));
-    };
-    let (shown_width, shown_height) = (window.place.width, window.place.height);
-    let scale = [
-        shown_width as f32 / image.width as f32,
-        shown_height as f32 / image.height as f32,
-    ];
-    let pixels = TensorData::new(window.pixels_chw, [1, 3, size, size]);
-    let embedding = sam.encode_image(Tensor::from_data(pixels, &device));
+    let encoded = sam.set_image(RgbImage {
+        width: image.width,
+        height: image.height,
+        data: &image.data,
+    })?;
     let MaskPrediction {
         low_res_masks,
         iou_predictions,
-    } = sam.decode(embedding, &prompt.to_tensors(scale, &device), multimask)?;
-    let [_, masks, _, _] = low_res_masks.dims();
-    let square = upscale_masks(low_res_masks.clone(), [size, size]);
-    let shown = square.slice([0..1, 0..masks, 0..shown_height, 0..shown_width]);
-    let full = upscale_masks(shown, [image.height, image.width]);
+    } = sam.decode_image(&encoded, prompts, multimask)?;
+    let full = encoded.upscale(low_res_masks.clone());
     Logits::read(low_res_masks, full, iou_predictions)
 }
 

@@ -5,8 +5,6 @@ use std::str::FromStr;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use salt_sam::Prompts;
 
-use crate::failure::Failure;
-
 /// `X,Y[,LABEL]`
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct PointPrompt {
@@ -20,13 +18,6 @@ pub(super) struct PointPrompt {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct BoxPrompt {
     corners_px: [f32; 4],
-}
-
-/// What is asked of one image: points and box together mean one object.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Prompt {
-    points: Vec<PointPrompt>,
-    bounds: Option<BoxPrompt>,
 }
 
 impl FromStr for PointPrompt {
@@ -68,76 +59,28 @@ fn numbers(text: &str) -> Option<Vec<f32>> {
     text.split(',').map(number).collect()
 }
 
-impl Prompt {
-    /// Refuse what lies outside of an image of `[width, height]` pixels.
-    pub(super) fn new(
-        points: &[PointPrompt],
-        bounds: Option<BoxPrompt>,
-        size: [usize; 2],
-    ) -> Result<Self, Failure> {
-        let [width, height] = size;
-        let inside = |x: f32, y: f32, slack: f32| {
-            (0.0..width as f32 + slack).contains(&x) && (0.0..height as f32 + slack).contains(&y)
-        };
-        let outside = |what: &str, x: f32, y: f32| {
-            Failure::usage(
-                format!(
-                    "{what} {x},{y} is outside of the image, which is {width} x {height} pixels (width x height)"
-                ),
-                format!("x runs from 0 to {}, y from 0 to {}", width - 1, height - 1),
-            )
-        };
-        if let Some(point) = points
-            .iter()
-            .find(|point| !inside(point.x_px, point.y_px, 0.0))
-        {
-            return Err(outside("point", point.x_px, point.y_px));
-        }
-        if let Some(BoxPrompt {
-            corners_px: [x0, y0, x1, y1],
-        }) = bounds
-        {
-            for (x, y) in [(x0, y0), (x1, y1)] {
-                // The far edges of the last pixels belong to the image.
-                if !inside(x, y, 0.5) {
-                    return Err(outside("box corner", x, y));
-                }
-            }
-        }
-        Ok(Self {
-            points: points.to_vec(),
-            bounds,
-        })
+/// The prompts of one image in its own pixels: all points and the box ask for one object.
+pub(super) fn prompts(
+    points: &[PointPrompt],
+    bounds: Option<BoxPrompt>,
+    device: &Device,
+) -> Prompts {
+    let mut prompts = Prompts::default();
+    let n = points.len();
+    if n > 0 {
+        let coords: Vec<f32> = points.iter().flat_map(|p| [p.x_px, p.y_px]).collect();
+        let coords = TensorData::new(coords, [1, n, 2]);
+        let labels: Vec<i64> = points.iter().map(|p| i64::from(p.label)).collect();
+        let labels = TensorData::new(labels, [1, n]);
+        prompts = prompts.with_points(
+            Tensor::from_data(coords, device),
+            Tensor::<2, Int>::from_data(labels, device),
+        );
     }
-
-    /// In pixels of the network's input, which is the image times `scale` (x, y).
-    pub(super) fn to_tensors(&self, scale: [f32; 2], device: &Device) -> Prompts {
-        let mut prompts = Prompts::default();
-        let n = self.points.len();
-        if n > 0 {
-            let coords = self
-                .points
-                .iter()
-                .flat_map(|p| [p.x_px * scale[0], p.y_px * scale[1]]);
-            let coords = TensorData::new(coords.collect::<Vec<f32>>(), [1, n, 2]);
-            let labels: Vec<i64> = self.points.iter().map(|p| i64::from(p.label)).collect();
-            let labels = TensorData::new(labels, [1, n]);
-            prompts = prompts.with_points(
-                Tensor::from_data(coords, device),
-                Tensor::<2, Int>::from_data(labels, device),
-            );
-        }
-        if let Some(BoxPrompt { corners_px }) = self.bounds {
-            let corners: Vec<f32> = corners_px
-                .iter()
-                .zip(scale.iter().cycle())
-                .map(|(c, s)| c * s)
-                .collect();
-            prompts =
-                prompts.with_boxes(Tensor::from_data(TensorData::new(corners, [1, 4]), device));
-        }
-        prompts
+    if let Some(BoxPrompt { corners_px }) = bounds {
+        prompts = prompts.with_boxes(Tensor::from_data([corners_px], device));
     }
+    prompts
 }
 
 #[cfg(test)]
@@ -165,8 +108,8 @@ mod tests {
     fn what_lies_outside_of_the_image_is_refused() {
         let check = |point: &str, bounds: &str, ok: bool| {
             let points = [point.parse().unwrap()];
-            let prompt = Prompt::new(&points, Some(bounds.parse().unwrap()), [20, 10]);
-            assert_eq!(prompt.is_ok(), ok, "{point} {bounds}");
+            let asked = prompts(&points, bounds.parse().ok(), &Device::default());
+            assert_eq!(asked.check_inside([20, 10]).is_ok(), ok, "{point} {bounds}");
         };
         check("19,9", "0,0,20,10", true);
         check("20,9", "0,0,20,10", false);
@@ -176,15 +119,14 @@ mod tests {
     }
 
     #[test]
-    fn coordinates_are_scaled_to_the_input() {
+    fn points_and_a_box_become_one_prompt() {
         let points = ["3,4,0".parse().unwrap(), "5,6".parse().unwrap()];
-        let prompt = Prompt::new(&points, "1,2,3,4".parse().ok(), [20, 10]).unwrap();
-        let prompts = prompt.to_tensors([2.0, 3.0], &Device::default());
+        let prompts = prompts(&points, "1,2,3,4".parse().ok(), &Device::default());
         let (coords, labels) = prompts.points.unwrap();
         let coords: Vec<f32> = coords.into_data().iter::<f32>().collect();
-        assert_eq!(coords, [6.0, 12.0, 10.0, 18.0]);
+        assert_eq!(coords, [3.0, 4.0, 5.0, 6.0]);
         assert_eq!(labels.into_data().iter::<i64>().collect::<Vec<_>>(), [0, 1]);
         let corners: Vec<f32> = prompts.boxes.unwrap().into_data().iter::<f32>().collect();
-        assert_eq!(corners, [2.0, 6.0, 6.0, 12.0]);
+        assert_eq!(corners, [1.0, 2.0, 3.0, 4.0]);
     }
 }
