@@ -6,6 +6,7 @@ mod canvas;
 mod dataset;
 mod decode_image;
 mod decode_mask;
+pub mod download;
 mod draw_rng;
 mod encode;
 mod error;

@@ -12,6 +12,7 @@ mod run_outcome;
 mod scores;
 mod segment;
 mod train;
+mod weights;
 
 use clap::Subcommand;
 
@@ -37,6 +38,9 @@ pub(crate) enum Command {
     /// Look into adapters, and fold them into weights
     #[command(subcommand)]
     Adapter(adapter::Command),
+    /// Fetch published weights, and change the format of weights
+    #[command(subcommand)]
+    Weights(weights::Command),
     /// Count what a recipe or a preset of the paper would train
     Params(params::Args),
     /// Make the small base model from generated images
@@ -56,6 +60,7 @@ impl Command {
             Self::Predict(args) => svd_cache::around(|| predict::run(&args)),
             Self::Segment(args) => segment::run(&args),
             Self::Adapter(command) => svd_cache::around(|| command.run()),
+            Self::Weights(command) => command.run(),
             Self::Params(args) => svd_cache::around(|| params::run(&args)),
             Self::Pretrain(args) => pretrain::run(&args),
             Self::Doctor(args) => doctor::run(&args),

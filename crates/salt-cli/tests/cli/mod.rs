@@ -12,3 +12,4 @@ mod params;
 mod round_trip;
 mod segment;
 mod svd_cache;
+mod weights;

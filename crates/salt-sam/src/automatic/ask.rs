@@ -13,8 +13,11 @@ pub(super) struct Answers<'a> {
     /// Predicted IoU of every mask, those of one point in a row.
     pub(super) scores: Vec<f32>,
     /// Logits of the masks with these indexes at the crop's own size, one after the other, row by row.
-    pub(super) logits: Box<dyn Fn(&[usize]) -> Vec<f32> + 'a>,
+    pub(super) logits: Logits<'a>,
 }
+
+/// Brings the logits of some masks to the host.
+type Logits<'a> = Box<dyn Fn(&[usize]) -> Vec<f32> + 'a>;
 
 /// Asks about points `(x, y)` in pixels of a crop.
 pub(super) type Ask<'a> = Box<dyn FnMut(&[[f64; 2]]) -> Result<Answers<'a>, SamError> + 'a>;

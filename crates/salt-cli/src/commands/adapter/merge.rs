@@ -41,7 +41,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let device = args.device.device.open()?;
     let base = adapted_base::load(&adapter, Some(&args.weights), &device)?;
     let (model, report) = salt_peft::load_adapter(base, &adapter)?;
-    let merged = salt_peft::merge(model)?;
+    let (merged, rounding) = salt_peft::merge_with_report(model)?;
     let options = SaveOptions {
         naming: args.naming.of_checkpoint(),
         metadata: BTreeMap::from([("merged_adapter".to_owned(), report.method.to_string())]),
@@ -49,9 +49,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     };
     save(&merged, &args.out, &options)?;
     screen::result(format_args!(
-        "{} merged into {} parameters: {}",
+        "{} merged into {} parameters, rounding changed a weight by at most {:.1e}: {}",
         report.method,
         screen::count(merged.num_params() as u64),
+        rounding.largest(),
         args.out.display()
     ))
 }
