@@ -86,21 +86,26 @@ pub enum SamError {
 pub struct KeyMismatch {
     /// Keys of the model that the checkpoint lacks.
     pub missing: Vec<String>,
-    /// Keys of the checkpoint that the model lacks, each with the model's nearest key.
+    /// Keys of the checkpoint that the model lacks; the first [`KeyMismatch::SHOWN`] with the model's nearest
+    /// key.
     pub unused: Vec<(String, Option<String>)>,
+}
+
+impl KeyMismatch {
+    /// Keys of either kind that the message names.
+    pub const SHOWN: usize = 5;
 }
 
 impl std::fmt::Display for KeyMismatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        const SHOWN: usize = 5;
         if !self.missing.is_empty() {
             write!(f, "{} missing (", self.missing.len())?;
             write!(
                 f,
                 "{}",
-                self.missing[..self.missing.len().min(SHOWN)].join(", ")
+                self.missing[..self.missing.len().min(Self::SHOWN)].join(", ")
             )?;
-            if self.missing.len() > SHOWN {
+            if self.missing.len() > Self::SHOWN {
                 write!(f, ", ...")?;
             }
             write!(f, ")")?;
@@ -110,7 +115,7 @@ impl std::fmt::Display for KeyMismatch {
                 write!(f, "; ")?;
             }
             write!(f, "{} unused (", self.unused.len())?;
-            for (i, (key, near)) in self.unused.iter().take(SHOWN).enumerate() {
+            for (i, (key, near)) in self.unused.iter().take(Self::SHOWN).enumerate() {
                 if i > 0 {
                     write!(f, ", ")?;
                 }
@@ -119,7 +124,7 @@ impl std::fmt::Display for KeyMismatch {
                     None => write!(f, "{key}")?,
                 }
             }
-            if self.unused.len() > SHOWN {
+            if self.unused.len() > Self::SHOWN {
                 write!(f, ", ...")?;
             }
             write!(f, ")")?;

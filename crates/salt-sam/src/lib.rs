@@ -37,6 +37,6 @@ pub use config::SamConfig;
 pub use error::SamError;
 pub use predictor::EncodedImage;
 pub use preprocess::RgbImage;
-pub use prompt_encoder::Prompts;
+pub use prompt_encoder::{ClassPrompt, Prompts};
 pub use sam::{MaskPrediction, Sam};
 pub use upscale::upscale_masks;

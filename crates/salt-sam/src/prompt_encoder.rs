@@ -104,7 +104,7 @@ impl Prompts {
                 return Ok(());
             }
             Err(refused(format!(
-                "{what} {x},{y} is outside of the image, which is {width} x {height} pixels (width x height): x runs from 0 to {}, y from 0 to {}",
+                "{what} {x},{y} is outside of the image, which is {width} x {height} pixels (width x height); x runs from 0 to {}, y from 0 to {}",
                 width.saturating_sub(1),
                 height.saturating_sub(1)
             )))
@@ -123,6 +123,48 @@ impl Prompts {
             }
         }
         Ok(())
+    }
+}
+
+/// What is asked beside one class token ([`Sam::segment_prompted`](crate::Sam::segment_prompted)): points, a
+/// box, both, or, by default, nothing. Coordinates are `(x, y)` pixels of the network input.
+///
+/// It lives on the host: rows have different numbers of tokens, and what is asked of each is known before
+/// anything reaches a device.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClassPrompt {
+    /// Points, each with whether it lies on the class.
+    pub points: Vec<([f32; 2], bool)>,
+    /// A box `(x0, y0, x1, y1)` with `x0 < x1` and `y0 < y1`.
+    pub bounding_box: Option<[f32; 4]>,
+}
+
+impl ClassPrompt {
+    /// Checks that every value has a meaning.
+    ///
+    /// # Errors
+    /// [`SamError::Prompt`] for NaN or infinity and for a box without an inside.
+    pub fn validate(&self) -> Result<(), SamError> {
+        for (point, _) in &self.points {
+            check_point(point)?;
+        }
+        self.bounding_box.map_or(Ok(()), check_box)
+    }
+
+    /// Positions and labels of its sparse tokens, as [`PromptEncoder::forward`] has them: points, then the
+    /// corners of the box, or one empty point where there are points without a box. None for no prompt.
+    pub(crate) fn tokens(&self) -> Vec<([f32; 2], i64)> {
+        let mut tokens: Vec<_> = self
+            .points
+            .iter()
+            .map(|&(point, on_class)| (point, i64::from(on_class)))
+            .collect();
+        match self.bounding_box {
+            Some([x0, y0, x1, y1]) => tokens.extend([([x0, y0], 2), ([x1, y1], 3)]),
+            None if !tokens.is_empty() => tokens.push(([0.0; 2], PADDING_POINT)),
+            None => {}
+        }
+        tokens
     }
 }
 
@@ -151,13 +193,18 @@ fn check_points(n: usize, coords: &Tensor<3>, labels: &Tensor<2, Int>) -> Result
                 "a point's label must be 1 (foreground), 0 (background), -1 (padding), 2 or 3 (corners of a box), received {label}"
             )));
         }
-        if !point.iter().all(|value| value.is_finite()) {
-            return Err(refused(format!(
-                "a point must have finite coordinates, received {point:?}"
-            )));
-        }
+        check_point(point)?;
     }
     Ok(())
+}
+
+fn check_point(point: &[f32]) -> Result<(), SamError> {
+    if point.iter().all(|value| value.is_finite()) {
+        return Ok(());
+    }
+    Err(refused(format!(
+        "a point must have finite coordinates, received {point:?}"
+    )))
 }
 
 fn check_boxes(n: usize, boxes: &Tensor<2>) -> Result<(), SamError> {
@@ -167,16 +214,19 @@ fn check_boxes(n: usize, boxes: &Tensor<2>) -> Result<(), SamError> {
             boxes.dims()
         )));
     }
-    for corners in floats(boxes).as_chunks::<4>().0 {
-        let [x0, y0, x1, y1] = *corners;
-        let finite = corners.iter().all(|value| value.is_finite());
-        if !finite || x0 >= x1 || y0 >= y1 {
-            return Err(refused(format!(
-                "a box must be x0, y0, x1, y1 with x0 < x1 and y0 < y1, received {corners:?}"
-            )));
-        }
+    let boxes = floats(boxes);
+    boxes.as_chunks().0.iter().copied().try_for_each(check_box)
+}
+
+fn check_box(corners: [f32; 4]) -> Result<(), SamError> {
+    let [x0, y0, x1, y1] = corners;
+    let finite = corners.iter().all(|value| value.is_finite());
+    if finite && x0 < x1 && y0 < y1 {
+        return Ok(());
     }
-    Ok(())
+    Err(refused(format!(
+        "a box must be x0, y0, x1, y1 with x0 < x1 and y0 < y1, received {corners:?}"
+    )))
 }
 
 /// Random Fourier features of positions in the unit square (Tancik et al. 2020):
@@ -336,6 +386,23 @@ impl PromptEncoder {
             0,
         );
         corners + kinds.reshape([1, 2, dim])
+    }
+
+    /// Sparse embeddings of prompts that all have `count` tokens, `[n, count, out_chans]`.
+    ///
+    /// # Panics
+    /// When one has another number of tokens.
+    pub(crate) fn embed_class_prompts(&self, prompts: &[&ClassPrompt], count: usize) -> Tensor<3> {
+        let device = self.no_mask_embed.weight.lazy_device();
+        let tokens = prompts.iter().flat_map(|prompt| prompt.tokens());
+        let (coords, labels): (Vec<[f32; 2]>, Vec<i64>) = tokens.unzip();
+        let shape = [prompts.len(), count];
+        let coords = TensorData::new(coords.into_flattened(), [shape[0], shape[1], 2]);
+        self.embed_points(
+            Tensor::from_data(coords, &device),
+            Tensor::from_data(TensorData::new(labels, shape), &device),
+            false,
+        )
     }
 
     /// Embedding of mask prompts, `[n, out_chans, grid, grid]`.

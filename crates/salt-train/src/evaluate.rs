@@ -8,6 +8,7 @@ use salt_metrics::{
 use crate::case_table::CaseRow;
 use crate::error::TrainError;
 use crate::observer::{Event, Session};
+use crate::recipe::EvaluationPrompts;
 use crate::segment::Segmenter;
 
 /// Pixels are the unit of distance until a data set says how large they are.
@@ -35,6 +36,8 @@ pub struct EvaluateConfig {
     pub nsd_tolerance_px: f64,
     /// Seed of the bootstrap intervals.
     pub seed: u64,
+    /// What stands beside the class tokens.
+    pub prompts: EvaluationPrompts,
 }
 
 /// Segment and score every case of a split, one at a time; `seen` gets each with its prediction.
@@ -58,7 +61,7 @@ pub fn evaluate(
             break;
         }
         let loaded = dataset.load(case)?;
-        let prediction = segmenter.labels(&loaded.image)?;
+        let prediction = segmenter.case_labels(&loaded, config.prompts)?;
         let scores = score(&prediction, &loaded.labels, config)?;
         seen(i, &loaded, &prediction)?;
         let mean = mean_over_classes(&scores);
@@ -111,10 +114,11 @@ pub(crate) fn quick_scores(
     segmenter: &Segmenter,
     cases: &[LoadedCase],
     n_classes: usize,
+    prompts: EvaluationPrompts,
 ) -> Result<[Option<f64>; 2], TrainError> {
     let (mut dice, mut iou) = (Vec::new(), Vec::new());
     for case in cases {
-        let prediction = segmenter.labels(&case.image)?;
+        let prediction = segmenter.case_labels(case, prompts)?;
         let (mut case_dice, mut case_iou) = (Vec::new(), Vec::new());
         for class in 1..=n_classes {
             let [p, r] = class_masks(&prediction, &case.labels, class);
@@ -214,6 +218,7 @@ mod tests {
             n_classes,
             nsd_tolerance_px: 1.0,
             seed: 0,
+            prompts: EvaluationPrompts::None,
         }
     }
 

@@ -17,7 +17,7 @@ use crate::observer::{Event, Session};
 use crate::overlay;
 use crate::predict;
 use crate::prepare::Prepared;
-use crate::recipe::Recipe;
+use crate::recipe::{EvaluationPrompts, Recipe};
 use crate::result::{Memory, Params, RunResult, Time, median};
 use crate::run::{BURN_VERSION, Machine, unix_seconds};
 use crate::run_dir::{RunDir, write_atomic};
@@ -48,7 +48,7 @@ pub(crate) fn finish(
     let total = model.num_params();
     let trainable = report.trainable + total - report.total;
 
-    session.event(Event::Stage("evaluating"));
+    session.event(Event::Stage(evaluation_stage(recipe)));
     let merged = salt_peft::merge(model.valid())?;
     drop(model);
     let segmenter = Segmenter::new(
@@ -133,6 +133,7 @@ pub(crate) fn finish(
         },
         best_epoch: progress.best_epoch,
         val: val.map(|v| v.summary),
+        evaluation_prompts: recipe.evaluation_prompts(),
         test: test.summary,
         test_classes: test.classes,
     };
@@ -143,12 +144,21 @@ pub(crate) fn finish(
     Ok(Some(result))
 }
 
+/// Says so where the evaluation is given more than the image.
+pub(crate) fn evaluation_stage(recipe: &Recipe) -> &'static str {
+    match recipe.evaluation_prompts() {
+        EvaluationPrompts::None => "evaluating",
+        EvaluationPrompts::Box => "evaluating, given the boxes of the reference masks",
+    }
+}
+
 /// What the evaluations of a recipe need.
 pub(crate) fn evaluate_config(recipe: &Recipe, dataset: &Dataset) -> EvaluateConfig {
     EvaluateConfig {
         n_classes: dataset.n_classes,
         nsd_tolerance_px: recipe.data.nsd_tolerance_px,
         seed: recipe.train.seed,
+        prompts: recipe.evaluation_prompts(),
     }
 }
 

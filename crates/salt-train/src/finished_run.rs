@@ -9,7 +9,7 @@ use salt_data::Split;
 use crate::base_model;
 use crate::error::TrainError;
 use crate::evaluate::{Evaluation, evaluate};
-use crate::finish::evaluate_config;
+use crate::finish::{evaluate_config, evaluation_stage};
 use crate::observer::{Event, Session};
 use crate::predict::{self, PredictOptions};
 use crate::prepare::open_dataset;
@@ -42,6 +42,7 @@ pub fn evaluate_run(
         });
     }
     let segmenter = load_segmenter(&run, &recipe, dataset.n_classes, &machine.device, session)?;
+    session.event(Event::Stage(evaluation_stage(&recipe)));
     let mut evaluation = evaluate(
         &segmenter,
         &dataset,

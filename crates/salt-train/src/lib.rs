@@ -10,6 +10,7 @@
 //! | [`scratch`] | the control without a base |
 //! | `prepare` | recipe to data, model and adapter |
 //! | [`loss`], [`schedule`], [`optimizer`] | focal + dice; warm-up and cosine; AdamW by path |
+//! | `prompts` | points and boxes beside the class tokens, drawn from the masks |
 //! | `trainer`, `sharded` | the loop: batches, validation, best epoch; a step on several threads |
 //! | [`checkpoint`] | the state of an unfinished run as one file |
 //! | [`segment`], [`evaluate`], [`predict`] | whole images: logits, scores, files |
@@ -47,6 +48,7 @@ pub mod overlay;
 pub mod predict;
 mod prepare;
 pub mod pretrain;
+mod prompts;
 pub mod recipe;
 pub mod result;
 pub mod run;
@@ -56,6 +58,7 @@ pub mod scratch;
 pub mod segment;
 mod sharded;
 mod split;
+mod stream;
 mod sum_in_order;
 pub mod tail_schedule;
 mod trainer;

@@ -1,5 +1,7 @@
 //! Overlays: an image with the prediction drawn on it, for eyes.
 
+pub mod shapes;
+
 use salt_data::{IGNORE_LABEL, ImageRgb, LabelMap};
 
 /// Colours of foreground classes 1, 2, ... (repeating): distinct for colour-blind readers

@@ -145,6 +145,7 @@ pub(crate) fn trainer(
         loader,
         steps_per_epoch,
         val,
+        prompts: recipe.prompts,
         view: recipe.view(),
         device: device.clone(),
         config,

@@ -6,6 +6,7 @@ use salt_metrics::CohortSummary;
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
+use crate::recipe::EvaluationPrompts;
 use crate::run_dir::write_atomic;
 
 /// The document; names are a contract with the benchmark and its readers.
@@ -45,6 +46,9 @@ pub struct RunResult {
     pub memory: Memory,
     /// Epoch whose parameters were kept; 0 when nothing was trained.
     pub best_epoch: u64,
+    /// What `val` and `test` were given beside the images; left out where that is nothing.
+    #[serde(default, skip_serializing_if = "EvaluationPrompts::is_none")]
+    pub evaluation_prompts: EvaluationPrompts,
     /// Scores of the kept parameters on the validation split.
     pub val: Option<CohortSummary>,
     /// Scores on the test split, read once.

@@ -1,10 +1,11 @@
 //! A whole image through the network: windows in, one map of logits at native resolution out.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use salt_data::{Canvas, ImageRgb, LabelMap, View, Window, inference_inputs};
-use salt_sam::{Sam, upscale_masks};
+use salt_data::{Canvas, ImageRgb, LabelMap, LoadedCase, View, Window, inference_inputs};
+use salt_sam::{ClassPrompt, Sam, SamError, upscale_masks};
 
 use crate::error::TrainError;
+use crate::recipe::EvaluationPrompts;
 
 /// A model ready to segment images of any size.
 #[derive(Debug)]
@@ -35,11 +36,20 @@ impl Segmenter {
     /// # Errors
     /// From the view, for images it cannot cut.
     pub fn logits(&self, image: &ImageRgb) -> Result<Vec<f32>, TrainError> {
+        self.prompted_logits(image, &[])
+    }
+
+    /// With a prompt per class of an image that is one window, or with none.
+    fn prompted_logits(
+        &self,
+        image: &ImageRgb,
+        prompts: &[ClassPrompt],
+    ) -> Result<Vec<f32>, TrainError> {
         let classes = self.model.n_classes();
         let mut canvas = Canvas::new(classes, image.width, image.height, &self.view)?;
         let windows = inference_inputs(image, &self.view)?;
         for group in windows.chunks(self.batch) {
-            let logits = self.forward(group);
+            let logits = self.forward(group, prompts)?;
             let each = logits.len() / group.len();
             for (window, logits) in group.iter().zip(logits.chunks_exact(each)) {
                 canvas.add(window, logits)?;
@@ -54,16 +64,25 @@ impl Segmenter {
     /// # Errors
     /// As [`Segmenter::logits`].
     pub fn labels(&self, image: &ImageRgb) -> Result<LabelMap, TrainError> {
-        let logits = self.logits(image)?;
-        Ok(LabelMap {
-            width: image.width,
-            height: image.height,
-            classes: argmax(&logits, image.width * image.height),
-        })
+        Ok(label_map(image, &self.logits(image)?))
+    }
+
+    /// [`Segmenter::labels`] of a case's image, asked as `prompts` says with what its masks show.
+    ///
+    /// # Errors
+    /// As [`Segmenter::logits`], and for prompts with a view of several windows.
+    pub fn case_labels(
+        &self,
+        case: &LoadedCase,
+        prompts: EvaluationPrompts,
+    ) -> Result<LabelMap, TrainError> {
+        let prompts = prompts.of_case(&case.labels, &self.view, self.model.n_classes());
+        let logits = self.prompted_logits(&case.image, &prompts)?;
+        Ok(label_map(&case.image, &logits))
     }
 
     /// `[windows, classes, size, size]`, row-major.
-    fn forward(&self, windows: &[Window]) -> Vec<f32> {
+    fn forward(&self, windows: &[Window], prompts: &[ClassPrompt]) -> Result<Vec<f32>, SamError> {
         let size = windows[0].size;
         let pixels: Vec<f32> = windows
             .iter()
@@ -73,11 +92,23 @@ impl Segmenter {
         let embedding = self
             .model
             .encode_image(Tensor::from_data(pixels, &self.device));
-        let masks = self.model.segment_classes(embedding).low_res_masks;
-        upscale_masks(masks, [size, size])
+        let answer = if prompts.is_empty() {
+            self.model.segment_classes(embedding)
+        } else {
+            self.model.segment_prompted(embedding, prompts)?
+        };
+        Ok(upscale_masks(answer.low_res_masks, [size, size])
             .into_data()
             .iter::<f32>()
-            .collect()
+            .collect())
+    }
+}
+
+fn label_map(image: &ImageRgb, logits: &[f32]) -> LabelMap {
+    LabelMap {
+        width: image.width,
+        height: image.height,
+        classes: argmax(logits, image.width * image.height),
     }
 }
 

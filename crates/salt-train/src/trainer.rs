@@ -10,7 +10,7 @@ use burn::module::Module as _;
 use burn::tensor::{Device, Tensor, TensorData};
 use salt_data::{Batch, LoadedCase, TrainLoader, View};
 use salt_peft::tails::fit_tails;
-use salt_sam::{Sam, upscale_masks};
+use salt_sam::{ClassPrompt, Sam, upscale_masks};
 use serde_json::json;
 
 use crate::checkpoint::{Checkpoint, Progress, TensorMap};
@@ -21,7 +21,8 @@ use crate::evaluate::quick_scores;
 use crate::loss::{LossConfig, Targets};
 use crate::observer::{Event, Session};
 use crate::optimizer::{Optimizer, clip_scale, global_norm};
-use crate::recipe::TrainSection;
+use crate::prompts::Place;
+use crate::recipe::{PromptSection, TrainSection};
 use crate::run_dir::{RunDir, write_atomic};
 use crate::schedule::Schedule;
 use crate::segment::Segmenter;
@@ -35,6 +36,7 @@ pub(crate) struct TrainerParts {
     pub optimizer: Optimizer,
     pub schedule: Schedule,
     pub config: TrainSection,
+    pub prompts: Option<PromptSection>,
     /// `None` for a recipe without epochs.
     pub loader: Option<TrainLoader>,
     pub steps_per_epoch: u64,
@@ -167,16 +169,28 @@ impl Trainer {
         let TrainerParts {
             model,
             config,
+            prompts,
             device,
             schedule,
             ..
         } = &self.parts;
         let (size, ids) = (batch.size as f64, batch.ids.clone());
-        let sharded =
-            sharded_gradients(model, split_batch(batch, config.shards), |model, shard| {
-                let share = shard.size as f64 / size;
-                batch_loss(model, &config.loss, shard, device) * share
-            });
+        let mut place = Place {
+            seed: config.seed,
+            epoch: self.progress.epoch,
+            sample: self.progress.batch as usize * config.batch_size,
+        };
+        let with_prompts = |shard: Batch| {
+            let drawn = prompts.map(|prompts| prompts.draw(place, &shard, model.n_classes()));
+            place.sample += shard.size;
+            (shard, drawn)
+        };
+        let shards = split_batch(batch, config.shards);
+        let shards = shards.into_iter().map(with_prompts).collect();
+        let sharded = sharded_gradients(model, shards, |model, (shard, prompts)| {
+            let share = shard.size as f64 / size;
+            batch_loss(model, &config.loss, shard, prompts.as_deref(), device) * share
+        });
         let not_finite = |what, value| TrainError::NonFinite {
             what,
             value,
@@ -235,7 +249,13 @@ impl Trainer {
                 config.eval_batch,
                 &self.parts.device,
             );
-            quick_scores(&segmenter, &self.parts.val, self.parts.model.n_classes())?
+            let prompts = self.parts.prompts.unwrap_or_default().evaluate;
+            quick_scores(
+                &segmenter,
+                &self.parts.val,
+                self.parts.model.n_classes(),
+                prompts,
+            )?
         } else {
             [None; 2]
         };
@@ -294,7 +314,16 @@ fn with_state(model: Sam, state: TensorMap) -> Result<Sam, TrainError> {
 }
 
 /// Loss of a batch, penalty included.
-fn batch_loss(model: &Sam, config: &LossConfig, batch: Batch, device: &Device) -> Tensor<1> {
+///
+/// # Panics
+/// Never for prompts of [`PromptSection::draw`]: they are one for every class of every sample.
+fn batch_loss(
+    model: &Sam,
+    config: &LossConfig,
+    batch: Batch,
+    prompts: Option<&[ClassPrompt]>,
+    device: &Device,
+) -> Tensor<1> {
     let plain = device.clone().without_autodiff();
     let size = [batch.size, batch.height, batch.width];
     let pixels = TensorData::new(
@@ -303,7 +332,13 @@ fn batch_loss(model: &Sam, config: &LossConfig, batch: Batch, device: &Device) -
     );
     // Pixels need no gradient: what comes before the first trained parameter stays off the tape.
     let embedding = model.encode_image(Tensor::from_data(pixels, &plain));
-    let masks = model.segment_classes(embedding).low_res_masks;
+    let answer = match prompts {
+        Some(prompts) => model
+            .segment_prompted(embedding, prompts)
+            .expect("a valid prompt per class"),
+        None => model.segment_classes(embedding),
+    };
+    let masks = answer.low_res_masks;
     let logits = upscale_masks(masks, [batch.height, batch.width]);
     let targets = Targets::new(&batch.labels_bhw, size, model.n_classes(), &plain);
     let loss = config.forward(logits, &targets);

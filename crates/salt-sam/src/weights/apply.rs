@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::read::{Checkpoint, StoredTensor};
+use super::read::Checkpoint;
+use super::stored::StoredTensor;
 use super::{PROMPT_TOKENS, TOKEN_NAMES};
 use crate::config::SamConfig;
 use crate::error::{KeyMismatch, SamError};
@@ -99,14 +100,36 @@ impl Checkpoint {
                 };
                 let row = names.iter().position(|n| n == name).ok_or_else(unknown)?;
                 let stored = stored.ok_or_else(unknown)?;
-                let row = stored
-                    .values
-                    .get(row * dim..(row + 1) * dim)
-                    .ok_or_else(unknown)?;
-                row.repeat(classes)
+                if stored.shape != [names.len(), dim] {
+                    return Err(SamError::Shape {
+                        key: PROMPT_TOKENS.to_owned(),
+                        expected: vec![names.len(), dim],
+                        found: stored.shape,
+                    });
+                }
+                stored.read(PROMPT_TOKENS)?[row * dim..(row + 1) * dim].repeat(classes)
             }
-            (None, Some(stored)) if stored.shape == [classes, dim] => stored.values,
-            (None, _) => vec![0.0; classes * dim],
+            (None, Some(stored)) if stored.shape == [classes, dim] => stored.read(PROMPT_TOKENS)?,
+            (None, Some(stored)) if stored.shape.get(1) != Some(&dim) => {
+                return Err(SamError::Shape {
+                    key: PROMPT_TOKENS.to_owned(),
+                    expected: vec![classes, dim],
+                    found: stored.shape,
+                });
+            }
+            (None, Some(stored)) => {
+                return Err(SamError::Config(format!(
+                    "the checkpoint holds {:?} prompt tokens ({}), the model has {classes} classes; name the token \
+                     that each class starts from (model.token_init)",
+                    stored.shape,
+                    if names.is_empty() {
+                        "without names".to_owned()
+                    } else {
+                        names.join(", ")
+                    }
+                )));
+            }
+            (None, None) => vec![0.0; classes * dim],
         };
         Ok(TensorData::new(values, [classes, dim]))
     }
@@ -143,14 +166,16 @@ impl Apply {
         };
         for key in self.tensors.keys() {
             if !keys.keys.contains(key) {
-                let nearest = keys
-                    .keys
-                    .iter()
-                    .max_by(|a, b| {
-                        strsim::jaro_winkler(a, key).total_cmp(&strsim::jaro_winkler(b, key))
-                    })
-                    .cloned();
-                mismatch.unused.push((key.clone(), nearest));
+                let similarity = |known: &String| strsim::jaro_winkler(known, key);
+                // A file may hold a hundred thousand keys, long ones too; who reads the message sees a few.
+                let is_shown = mismatch.unused.len() < KeyMismatch::SHOWN && key.len() < 1000;
+                let nearest = is_shown.then(|| {
+                    let known = keys.keys.iter();
+                    known.max_by(|a, b| similarity(a).total_cmp(&similarity(b)))
+                });
+                mismatch
+                    .unused
+                    .push((key.clone(), nearest.flatten().cloned()));
             }
         }
         if mismatch == KeyMismatch::default() {
@@ -188,8 +213,18 @@ impl ModuleMapper for Apply {
             });
             return param;
         }
+        if self.error.is_some() {
+            return param;
+        }
+        let values = match stored.read(&key) {
+            Ok(values) => values,
+            Err(error) => {
+                self.error = Some(error);
+                return param;
+            }
+        };
         let device = param.lazy_device();
-        let tensor = Tensor::<D>::from_data(TensorData::new(stored.values, expected), &device);
+        let tensor = Tensor::<D>::from_data(TensorData::new(values, expected), &device);
         let tensor = if transposed {
             tensor.swap_dims(0, 1)
         } else {

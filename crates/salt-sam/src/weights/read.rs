@@ -1,30 +1,29 @@
-//! Files into named tensors.
+//! Files into named tensors. Only headers are read here; values follow when they are put into a model.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
-use half::{bf16, f16};
 use pytorch_reader::PytorchReader;
-use safetensors::{Dtype, SafeTensors};
+use safetensors::SafeTensors;
+use safetensors::tensor::Metadata;
 
 use super::names::{HF_DUPLICATE, POSITIONAL_MATRIX, to_original};
+use super::stored::{FilePart, StoredTensor, decode};
 use crate::error::SamError;
+use crate::preprocess::{PIXEL_MEAN, PIXEL_STD};
 
 /// Larger files are refused before anything is allocated; ViT-H in f32 has 2.6 GB.
 const MAX_FILE_BYTES: u64 = 16 << 30;
 
+/// Longest header of a safetensors file that is read; that of ViT-H has 60 kB.
+const MAX_HEADER_BYTES: u64 = 16 << 20;
+
 /// The metadata entry under which [`super::save()`] keeps all of its metadata as one JSON object
 /// (the order of several entries would not be stable).
 pub(super) const METADATA_KEY: &str = "salt";
-
-/// One tensor of a checkpoint, brought to f32.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StoredTensor {
-    /// Shape in the checkpoint's layout (linear weights `[d_out, d_in]`).
-    pub shape: Vec<usize>,
-    /// Values, row-major.
-    pub values: Vec<f32>,
-}
 
 /// Named tensors under original names, with the file's metadata.
 #[derive(Debug, Clone)]
@@ -36,10 +35,11 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Reads `.safetensors`, `.pth` or `.pt`. Hugging Face names become original names.
+    /// Opens `.safetensors`, `.pth` or `.pt`. Hugging Face names become original names. Values are read
+    /// when they are asked for ([`StoredTensor::read`]): the file has to stay as it is until then.
     ///
     /// # Errors
-    /// [`SamError::Io`], [`SamError::Format`], [`SamError::DType`], [`SamError::NonFinite`].
+    /// [`SamError::Io`], [`SamError::Format`]; [`SamError::Config`] for other pixel statistics than SAM's.
     pub fn read(path: &Path) -> Result<Self, SamError> {
         let io = |source| SamError::Io {
             path: path.to_owned(),
@@ -55,8 +55,8 @@ impl Checkpoint {
         }
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
         match extension {
-            "safetensors" => Self::from_safetensors(&std::fs::read(path).map_err(io)?, path),
-            "pth" | "pt" => Self::from_pth(path),
+            "safetensors" => Self::open_safetensors(path, bytes),
+            "pth" | "pt" => Self::open_pth(path),
             other => Err(SamError::Format {
                 path: path.to_owned(),
                 expected: ".safetensors, .pth or .pt",
@@ -65,10 +65,61 @@ impl Checkpoint {
         }
     }
 
+    fn open_safetensors(path: &Path, bytes: u64) -> Result<Self, SamError> {
+        let format = |reason: String| SamError::Format {
+            path: path.to_owned(),
+            expected: "safetensors",
+            reason,
+        };
+        let io = |source| SamError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let mut file = File::open(path).map_err(io)?;
+        let mut length = [0; 8];
+        if bytes < 8 {
+            return Err(format(format!("{bytes} bytes are too few for a header")));
+        }
+        file.read_exact(&mut length).map_err(io)?;
+        let length = u64::from_le_bytes(length);
+        if length > MAX_HEADER_BYTES.min(bytes - 8) {
+            return Err(format(format!(
+                "the header claims {length} of {bytes} bytes"
+            )));
+        }
+        let mut header = vec![0; length as usize];
+        file.read_exact(&mut header).map_err(io)?;
+        // Refuses tensors that overlap, leave gaps or are not as long as their shape says.
+        let header: Metadata =
+            serde_json::from_slice(&header).map_err(|e| format(format!("header: {e}")))?;
+        let start = 8 + length;
+        if start + header.data_len() as u64 != bytes {
+            return Err(format(format!(
+                "the header describes {} bytes of data, the file has {}",
+                header.data_len(),
+                bytes - start
+            )));
+        }
+        let (file, path) = (Arc::new(Mutex::new(file)), Arc::new(path.to_owned()));
+        let tensors = header.tensors().into_iter().map(|(key, info)| {
+            let (from, to) = info.data_offsets;
+            let part = FilePart {
+                file: Arc::clone(&file),
+                path: Arc::clone(&path),
+                offset: start + from as u64,
+                len: to - from,
+                dtype: info.dtype,
+            };
+            (key, StoredTensor::of_file(info.shape.clone(), part))
+        });
+        let metadata = own_metadata(header.metadata()).map_err(format)?;
+        Self::new(tensors.collect(), metadata)
+    }
+
     /// Reads safetensors bytes; `path` only names them in errors.
     ///
     /// # Errors
-    /// As [`Checkpoint::read`].
+    /// As [`Checkpoint::read`]; [`SamError::DType`].
     pub fn from_safetensors(bytes: &[u8], path: &Path) -> Result<Self, SamError> {
         let format = |reason: String| SamError::Format {
             path: path.to_owned(),
@@ -81,58 +132,43 @@ impl Checkpoint {
         let mut tensors = BTreeMap::new();
         for (key, view) in file.tensors() {
             let values = decode(&key, view.dtype(), view.data())?;
-            insert(&mut tensors, key, view.shape().to_vec(), values)?;
+            tensors.insert(key, StoredTensor::new(view.shape().to_vec(), values));
         }
-        Ok(Self {
-            tensors: original_names(tensors),
-            metadata,
-        })
+        Self::new(tensors, metadata)
     }
 
-    fn from_pth(path: &Path) -> Result<Self, SamError> {
-        let format = |reason: String| SamError::Format {
+    /// Nothing is executed: the pickle is only searched for tensors.
+    fn open_pth(path: &Path) -> Result<Self, SamError> {
+        let reader = PytorchReader::new(path).map_err(|error| SamError::Format {
             path: path.to_owned(),
             expected: "PyTorch checkpoint (.pth)",
-            reason,
-        };
-        let reader = PytorchReader::new(path).map_err(|e| format(e.to_string()))?;
-        let mut tensors = BTreeMap::new();
-        for (key, tensor) in reader.into_tensors() {
-            let dtype = match tensor.dtype() {
-                pytorch_reader::DType::F64 => Dtype::F64,
-                pytorch_reader::DType::F32 => Dtype::F32,
-                pytorch_reader::DType::F16 => Dtype::F16,
-                pytorch_reader::DType::BF16 => Dtype::BF16,
-                other => {
-                    return Err(SamError::DType {
-                        key,
-                        found: format!("{other:?}"),
-                    });
-                }
-            };
-            let shape = tensor.shape().to_vec();
-            let data = tensor.read().map_err(|e| format(format!("`{key}`: {e}")))?;
-            let values = decode(&key, dtype, &data)?;
-            insert(&mut tensors, key, shape, values)?;
-        }
-        Ok(Self {
-            tensors: original_names(tensors),
-            metadata: BTreeMap::new(),
-        })
+            reason: error.to_string(),
+        })?;
+        let path = Arc::new(path.to_owned());
+        let tensors = reader
+            .into_tensors()
+            .into_iter()
+            .map(|(key, tensor)| (key, StoredTensor::of_pytorch(Arc::clone(&path), tensor)));
+        Self::new(tensors.collect(), BTreeMap::new())
     }
-}
 
-fn insert(
-    tensors: &mut BTreeMap<String, StoredTensor>,
-    key: String,
-    shape: Vec<usize>,
-    values: Vec<f32>,
-) -> Result<(), SamError> {
-    if values.iter().any(|v| !v.is_finite()) {
-        return Err(SamError::NonFinite { key });
+    fn new(
+        tensors: BTreeMap<String, StoredTensor>,
+        metadata: BTreeMap<String, String>,
+    ) -> Result<Self, SamError> {
+        let mut tensors = original_names(tensors);
+        for (key, ours) in [("pixel_mean", PIXEL_MEAN), ("pixel_std", PIXEL_STD)] {
+            // The original keeps them out of its files; some tools write them.
+            if let Some(tensor) = tensors.remove(key)
+                && (tensor.shape.iter().product::<usize>() != 3 || tensor.read(key)? != ours)
+            {
+                return Err(SamError::Config(format!(
+                    "the checkpoint normalises pixels by another `{key}` than SAM's {ours:?}"
+                )));
+            }
+        }
+        Ok(Self { tensors, metadata })
     }
-    tensors.insert(key, StoredTensor { shape, values });
-    Ok(())
 }
 
 /// Original names for a whole file: single keys do not tell (`layers.0` of an MLP means another
@@ -157,25 +193,6 @@ fn original_names(tensors: BTreeMap<String, StoredTensor>) -> BTreeMap<String, S
             .or_insert(tensor);
     }
     renamed
-}
-
-fn decode(key: &str, dtype: Dtype, data: &[u8]) -> Result<Vec<f32>, SamError> {
-    Ok(match dtype {
-        Dtype::F32 => chunks(data, f32::from_le_bytes),
-        Dtype::F64 => chunks(data, |b| f64::from_le_bytes(b) as f32),
-        Dtype::F16 => chunks(data, |b| f16::from_le_bytes(b).to_f32()),
-        Dtype::BF16 => chunks(data, |b| bf16::from_le_bytes(b).to_f32()),
-        other => {
-            return Err(SamError::DType {
-                key: key.to_owned(),
-                found: format!("{other:?}"),
-            });
-        }
-    })
-}
-
-fn chunks<const N: usize>(data: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f32> {
-    data.as_chunks::<N>().0.iter().map(|b| value(*b)).collect()
 }
 
 fn own_metadata(

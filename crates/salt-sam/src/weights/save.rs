@@ -10,6 +10,7 @@ use half::f16;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
+use super::PROMPT_TOKENS;
 use super::apply::checkpoint_key;
 use super::names::{HF_DUPLICATE, Naming, POSITIONAL_MATRIX, to_hugging_face};
 use super::read::METADATA_KEY;
@@ -38,7 +39,8 @@ pub struct SaveOptions {
 }
 
 /// The bytes of a checkpoint: keys sorted, one metadata entry, so the same model gives the same
-/// bytes. Merge adapters first; their factors are not part of a checkpoint.
+/// bytes. Merge adapters first; their factors are not part of a checkpoint. Prompt tokens that are all zero,
+/// which is what official checkpoints are given, are left out, so that the original reads the file.
 ///
 /// # Errors
 /// [`SamError::Config`] when the model still carries an adapter or a value does not fit the format.
@@ -145,6 +147,9 @@ impl ModuleVisitor for Collect {
                     .collect()
             }
         };
-        self.tensors.insert(key, (shape, bytes));
+        // What a checkpoint without tokens is given stays out of it: the original takes no other key.
+        if key != PROMPT_TOKENS || values.iter().any(|value| *value != 0.0) {
+            self.tensors.insert(key, (shape, bytes));
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! A model of full size, from the picture to masks of its size, against two other programs.
 //!
-//! `oracle.py` beside this file writes weights, pictures, prompts and answers of Hugging Face's `SamModel` and of the
-//! original code into a folder, which `SALT_SAM_PARITY` names; `cargo xtask parity sam` runs both.
+//! `oracle.py` beside this file writes weights, pictures, prompts and what Hugging Face's `SamModel` and the
+//! original code answer into a folder, which `SALT_SAM_PARITY` names; `cargo xtask parity sam` runs both.
 
 mod figures;
 mod stored;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use salt_sam::preprocess::network_input;
-use salt_sam::weights::Checkpoint;
+use salt_sam::weights::{Checkpoint, StoredTensor};
 use salt_sam::{EncodedImage, Prompts, RgbImage, Sam, SamConfig};
 
 use figures::{Differences, Figures};
@@ -63,9 +63,14 @@ fn equals_the_original_and_transformers() {
 fn model(folder: &Path, name: &str, device: &Device) -> Sam {
     let config = SamConfig::by_name(&format!("sam_{name}")).expect("a registered model");
     let read = |file: &str| Checkpoint::read(&folder.join(file)).expect("readable");
-    let original = read("original.pth");
-    let equal = original.tensors == read("hf/model.safetensors").tensors;
-    assert!(equal, "the files differ in keys, shapes or values");
+    let (original, hf) = (read("original.pth"), read("hf/model.safetensors"));
+    assert!(original.tensors.keys().eq(hf.tensors.keys()), "keys differ");
+    for (key, tensor) in &original.tensors {
+        let (a, b) = (tensor, &hf.tensors[key]);
+        assert_eq!(a.shape, b.shape, "{key}");
+        let read = |tensor: &StoredTensor| tensor.read(key).expect("finite");
+        assert!(read(a) == read(b), "`{key}` differs between the files");
+    }
     original.into_sam(&config, None, device).expect("fits")
 }
 

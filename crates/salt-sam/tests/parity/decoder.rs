@@ -105,10 +105,10 @@ fn class_tokens_are_sparse_prompts() {
     let tokens: Tensor<2> = expected.get("classes.tokens");
     let [classes, dim] = tokens.dims();
     let mut checkpoint = Checkpoint::read(&path("sam_small.safetensors")).unwrap();
-    let stored = StoredTensor {
-        shape: vec![classes, dim],
-        values: tokens.into_data().iter::<f32>().collect(),
-    };
+    let stored = StoredTensor::new(
+        vec![classes, dim],
+        tokens.into_data().iter::<f32>().collect(),
+    );
     checkpoint.tensors.insert(PROMPT_TOKENS.to_owned(), stored);
     let sam = checkpoint
         .into_sam(&config().with_prompt_tokens(classes), None, &device)

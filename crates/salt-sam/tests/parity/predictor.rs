@@ -3,7 +3,7 @@
 
 use std::ops::ControlFlow;
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor};
 use salt_sam::preprocess::network_input;
 use salt_sam::weights::embedded_nano;
 use salt_sam::{AutomaticMaskGenerator, Prompts, RgbImage, Sam, SamConfig, SamError};

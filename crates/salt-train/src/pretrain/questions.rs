@@ -4,8 +4,10 @@ use std::ops::Range;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use rand_chacha::rand_core::SeedableRng;
 use salt_data::synth::scenes::{self, DENSE_CLASSES, Scene};
+
+use crate::stream::Stream;
 
 /// Points of the refining question.
 pub(super) const REFINE_POINTS: usize = 3;
@@ -67,7 +69,7 @@ struct Host {
 
 impl Host {
     fn push(&mut self, scene: &Scene, size: usize, seed: u64, index: u64) {
-        let mut rng = Stream::new(seed, index);
+        let mut rng = choices(seed, index);
         let area = size * size;
         for channel in 0..3 {
             self.pixels
@@ -155,22 +157,10 @@ fn jittered_box(mask: &[bool], size: usize, rng: &mut Stream) -> [f32; 4] {
 }
 
 /// Prompt choices of one scene; another stream than the scene's own.
-struct Stream(ChaCha8Rng);
-
-impl Stream {
-    fn new(seed: u64, index: u64) -> Self {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x51A7_9A0C_5EED_0001);
-        rng.set_stream(index);
-        Self(rng)
-    }
-
-    fn unit(&mut self) -> f64 {
-        (self.0.next_u64() >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        ((self.unit() * n as f64) as usize).min(n - 1)
-    }
+fn choices(seed: u64, index: u64) -> Stream {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x51A7_9A0C_5EED_0001);
+    rng.set_stream(index);
+    Stream(rng)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 mod adapter;
 mod document;
+mod prompts;
 mod sections;
 
 use std::path::Path;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use adapter::{AdapterSection, SCRATCH};
+pub use prompts::{EvaluationPrompts, PromptSection};
 pub use sections::{DataSection, ModelSection, TrainSection, ViewKind};
 
 use crate::error::TrainError;
@@ -27,7 +29,7 @@ const MOST_SAMPLES: usize = 10_000_000;
 /// the head at once).
 const SPECTRUM_LR_FACTOR: f64 = 10.0;
 
-/// `[model]`, `[adapter]`, `[data]`, `[train]`.
+/// `[model]`, `[adapter]`, `[data]`, `[train]`, `[prompts]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
@@ -40,6 +42,9 @@ pub struct Recipe {
     /// How it is trained.
     #[serde(default)]
     pub train: TrainSection,
+    /// Points and boxes beside the class tokens. Left out: class tokens alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompts: Option<PromptSection>,
 }
 
 /// How training, validation and test cases are told apart.
@@ -142,6 +147,12 @@ impl Recipe {
             config.seed = self.train.seed;
         }
         config
+    }
+
+    /// What stands beside the class token when cases are scored.
+    pub fn evaluation_prompts(&self) -> EvaluationPrompts {
+        self.prompts
+            .map_or(EvaluationPrompts::None, |prompts| prompts.evaluate)
     }
 
     /// Fill in what was left out and refuse what makes no sense.
@@ -251,6 +262,9 @@ impl Recipe {
             if !range.contains(&value) {
                 return Err(TrainError::value(key, expected, value));
             }
+        }
+        if let Some(prompts) = &self.prompts {
+            prompts.check(d.view)?;
         }
         if let Some(tails) = &t.tails {
             tails.check()?;

@@ -4,6 +4,7 @@ mod bad_input;
 mod determinism;
 mod devices;
 mod methods;
+mod prompts;
 mod resume;
 mod sam_nano_laws;
 mod support;

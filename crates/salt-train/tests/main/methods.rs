@@ -66,7 +66,7 @@ fn training_learns_a_task_that_can_be_learned() {
 }
 
 /// Bright squares of 16 pixels on dark ground, each somewhere else.
-fn write_squares(dir: &std::path::Path) {
+pub(crate) fn write_squares(dir: &std::path::Path) {
     std::fs::create_dir_all(dir.join("images")).unwrap();
     std::fs::create_dir_all(dir.join("masks")).unwrap();
     let mut table = String::from("imgs,split\n");

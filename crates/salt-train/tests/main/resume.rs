@@ -2,6 +2,7 @@
 
 use salt_train::{Interrupt, Outcome, Session, Silent, TrainError};
 
+use crate::prompts::OFTEN;
 use crate::support::{
     StopAfter, assert_same_files, finished, machine, on_cpu, recipe, stable_files, train,
 };
@@ -55,6 +56,15 @@ fn in_the_middle_of_an_epoch() {
 fn at_the_edge_of_an_epoch_and_at_the_very_end() {
     check("full", &["train.grad_clip=0.1"], 2, 1);
     check("scratch", &[], 4, 2);
+}
+
+#[test]
+fn with_prompts_in_the_middle_of_an_epoch() {
+    if !on_cpu() {
+        return;
+    }
+    check("full", &OFTEN, 3, 1);
+    check("lora", &OFTEN, 1, 0);
 }
 
 /// The best epoch, the stopped state and the fresh model have tails of different ranks.

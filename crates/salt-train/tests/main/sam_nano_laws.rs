@@ -34,7 +34,8 @@ fn cases() -> Vec<(String, AdapterConfig)> {
     let mut cases: Vec<_> = all_methods()
         .map(|method| (method.to_string(), config(method)))
         .collect();
-    let variants: [(&str, fn(&mut AdapterConfig)); 6] = [
+    type Variant = (&'static str, fn(&mut AdapterConfig));
+    let variants: [Variant; 6] = [
         ("relu full", |config| config.relu = Some(Relu::Full)),
         ("relu off", |config| config.relu = Some(Relu::Off)),
         ("energy", |config| {

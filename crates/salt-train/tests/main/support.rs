@@ -50,22 +50,21 @@ pub(crate) fn tiny() -> SamConfig {
     }
 }
 
+/// A checkpoint of [`tiny`] whose two tokens have names.
+pub(crate) fn named_tokens() -> SaveOptions {
+    SaveOptions {
+        metadata: BTreeMap::from([(TOKEN_NAMES.to_owned(), "object,thin".to_owned())]),
+        ..SaveOptions::default()
+    }
+}
+
 pub(crate) fn inputs() -> &'static Inputs {
     static INPUTS: OnceLock<Inputs> = OnceLock::new();
     INPUTS.get_or_init(|| {
         let root = tempfile::tempdir().unwrap();
         let device = Device::default();
         let sam = redraw(tiny().init(&device).unwrap(), 42);
-        let metadata = BTreeMap::from([(TOKEN_NAMES.to_owned(), "object,thin".to_owned())]);
-        save(
-            &sam,
-            &root.path().join("base.safetensors"),
-            &SaveOptions {
-                metadata,
-                ..SaveOptions::default()
-            },
-        )
-        .unwrap();
+        save(&sam, &root.path().join("base.safetensors"), &named_tokens()).unwrap();
         salt_data::synth::vessels::write_dataset(&root.path().join("vessels"), 6, 48, 1).unwrap();
         Inputs { root }
     })

@@ -61,7 +61,7 @@ fn an_adapter_of_another_base_is_refused() {
     let other = tmp.path().join("other.safetensors");
     let device = burn::tensor::Device::default();
     let sam = salt_train::scratch::redraw(crate::support::tiny().init(&device).unwrap(), 43);
-    salt_sam::weights::save(&sam, &other, &salt_sam::weights::SaveOptions::default()).unwrap();
+    salt_sam::weights::save(&sam, &other, &crate::support::named_tokens()).unwrap();
     let weights = inputs().weights().display().to_string();
     std::fs::write(
         lora.join("recipe.toml"),
