@@ -36,13 +36,16 @@ impl From<SamError> for Failure {
                     hint: Some(hint_of_io(source).to_owned()),
                 };
             }
-            SamError::Config(_) => "change [model] of the recipe",
+            SamError::Stopped => return Self::Interrupted(None),
+            SamError::Config(message) if !message.contains("; ") => "change [model] of the recipe",
             SamError::Format { .. } => "give a whole checkpoint file: .pth or .safetensors",
             SamError::Keys(_) => {
                 "choose the model that this checkpoint was made for (--model, or model.name of the \
                  recipe)"
             }
-            SamError::Prompt(_) => "give --point X,Y or --box X0,Y0,X1,Y1",
+            SamError::Prompt(message) if !message.contains("; ") => {
+                "give --point X,Y or --box X0,Y0,X1,Y1"
+            }
             _ => return told(Kind::Use, &error.to_string(), "; "),
         };
         Self::usage(error.to_string(), hint)
@@ -171,6 +174,12 @@ mod tests {
             known: "sam_nano".into(),
         };
         check(sam.into(), Kind::Use, "sam_vit_x", "sam_nano");
+    }
+
+    #[test]
+    fn work_that_was_stopped_is_no_error() {
+        let failure = Failure::from(SamError::Stopped);
+        assert!(matches!(failure, Failure::Interrupted(None)), "{failure:?}");
     }
 
     #[test]

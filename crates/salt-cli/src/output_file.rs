@@ -46,6 +46,21 @@ pub(crate) fn prepare(
     }
 }
 
+/// Refuses to write into a folder that holds something.
+pub(crate) fn new_folder(path: &Path) -> Result<(), Failure> {
+    let holds_something = match std::fs::read_dir(path) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(_) => path.exists(),
+    };
+    match holds_something {
+        true => Err(Failure::usage(
+            format!("`{}` exists and is no empty folder", path.display()),
+            "choose another --out, or remove it",
+        )),
+        false => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -51,7 +51,13 @@ impl Progress {
     }
 
     /// `done` of `of` units are done; `first_guess` is the time of one, before any is measured.
-    fn advance(&mut self, done: u64, of: u64, what: &str, first_guess: Option<Duration>) {
+    pub(crate) fn advance(
+        &mut self,
+        done: u64,
+        of: u64,
+        what: &str,
+        first_guess: Option<Duration>,
+    ) {
         let pace = self.pace.get_or_insert_with(|| Pace::new(done));
         let left = pace.left(done, of, first_guess);
         let left = left.map_or_else(String::new, |left| format!("  {} left", in_words(left)));

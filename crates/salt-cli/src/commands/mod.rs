@@ -1,6 +1,7 @@
 //! The list of commands. A new one is one file and one line here.
 
 mod adapter;
+mod automask;
 mod data;
 mod doctor;
 mod eval;
@@ -35,6 +36,8 @@ pub(crate) enum Command {
     Predict(predict::Args),
     /// Segment one image from points and a box, with plain SAM
     Segment(segment::Args),
+    /// Find every object of an image without a prompt, with plain SAM
+    Automask(automask::Args),
     /// Look into adapters, and fold them into weights
     #[command(subcommand)]
     Adapter(adapter::Command),
@@ -59,6 +62,7 @@ impl Command {
             Self::Eval(args) => svd_cache::around(|| eval::run(&args)),
             Self::Predict(args) => svd_cache::around(|| predict::run(&args)),
             Self::Segment(args) => segment::run(&args),
+            Self::Automask(args) => automask::run(&args),
             Self::Adapter(command) => svd_cache::around(|| command.run()),
             Self::Weights(command) => command.run(),
             Self::Params(args) => svd_cache::around(|| params::run(&args)),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::inputs::{salt, succeed};
 
 /// Commands of the contract that this program has.
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "data",
     "data synth",
     "data synth vessels",
@@ -16,6 +16,7 @@ const COMMANDS: [&str; 15] = [
     "eval",
     "predict",
     "segment",
+    "automask",
     "adapter",
     "adapter inspect",
     "adapter merge",

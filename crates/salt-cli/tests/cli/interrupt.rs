@@ -8,7 +8,7 @@ use super::inputs::{Inputs, command, device, salt, succeed};
 
 /// Start `salt`, send it a signal when it has shown its first step, and give exit code and
 /// standard error.
-fn stop(arguments: &[String], signal: &str) -> (Option<i32>, String) {
+pub(super) fn stop(arguments: &[String], signal: &str) -> (Option<i32>, String) {
     let mut child = command(arguments)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -1,5 +1,6 @@
 //! One file per subject; [`inputs`] makes what they share.
 
+mod automask;
 mod bad_input;
 mod data;
 mod determinism;

@@ -76,7 +76,10 @@ impl Folder {
 fn three_masks_are_ranked_and_the_first_is_written() {
     let folder = Folder::new(90, 60);
     let logits = folder.path("logits.safetensors");
+    let overlay = folder.path("overlay.png");
     let document = json(&folder.arguments(&[
+        "--overlay",
+        &overlay,
         "--point",
         "45,30",
         "--point",
@@ -110,6 +113,16 @@ fn three_masks_are_ranked_and_the_first_is_written() {
     for (pixel, logit) in mask.as_raw().iter().zip(&logits[chosen * 60 * 90..]) {
         assert_eq!(*pixel, if *logit > 0.0 { 255 } else { 0 });
     }
+    let overlay = image::open(overlay).unwrap().into_rgb8();
+    assert_eq!(overlay.dimensions(), (90, 60));
+    // The point on the object, the one beside it, and a corner of the box.
+    let [on, beside, corner] = [(45, 30), (5, 5), (30, 15)].map(|(x, y)| overlay.get_pixel(x, y).0);
+    assert!(on[1] > 150 && on[0] < 50, "{on:?}");
+    assert!(beside[0] > 150 && beside[1] < 50, "{beside:?}");
+    assert!(
+        corner[0] > 200 && corner[1] > 200 && corner[2] < 50,
+        "{corner:?}"
+    );
 }
 
 /// `align_corners = false`: `src = (dst + 0.5) / 2 - 0.5`, clamped at the border.

@@ -156,7 +156,11 @@ impl AutomaticMaskGenerator {
         self.points_per_side / self.crop_n_points_downscale_factor.saturating_pow(layer)
     }
 
-    fn check(&self) -> Result<(), SamError> {
+    /// Checks the settings, which [`AutomaticMaskGenerator::generate`] does too.
+    ///
+    /// # Errors
+    /// [`SamError::Config`] names the first that is out of range.
+    pub fn check(&self) -> Result<(), SamError> {
         let refuse = |name: &str, expected: &str, received: String| {
             Err(SamError::Config(format!(
                 "{name} must be {expected}, received {received}"

@@ -178,7 +178,10 @@ mod tests {
         let mut picture = grey(9, 9);
         dot(&mut picture, [8.0, 0.0], [9; 3]);
         let rows = drawn(&picture, [9; 3]);
-        assert!(rows.starts_with("......XXX ......XXX ......XX"), "{rows}");
+        assert!(
+            rows.starts_with("......XXX ......XXX .......XX ........."),
+            "{rows}"
+        );
         // A box that reaches to the end of the picture keeps its sides.
         let mut picture = grey(3, 3);
         rectangle(&mut picture, [0.0, 0.0, 3.0, 3.0], [9; 3]);

@@ -10,7 +10,7 @@ use salt_peft::adapter_file::{
     CONFIG_FILE, LooseFactor, LooseFactors, TENSOR_FILE, import_adapter, import_loose,
 };
 use salt_peft::{AdapterHeader, Names, load_adapter, load_renamed, save_adapter};
-use salt_sam::weights::{Checkpoint, StoredTensor};
+use salt_sam::weights::Checkpoint;
 
 use super::naming::NamingName;
 use super::{adapted_base, new_folder};
@@ -139,7 +139,7 @@ fn samed(path: &Path) -> Result<LooseFactors, Failure> {
         };
         let (block, rows) = (index / 2, ["q", "v"][index % 2]);
         let path = format!("image_encoder.blocks.{block}.attn.qkv[{rows}]");
-        let (a, b) = (a.values, b.values);
+        let (a, b) = (a.read(&path)?, b.read(&path)?);
         loose.factors.insert(path, LooseFactor { rank, a, b });
     }
     if loose.factors.is_empty() || loose.factors.len() % 2 != 0 {
@@ -148,13 +148,14 @@ fn samed(path: &Path) -> Result<LooseFactors, Failure> {
             "it holds {n} pairs of factors, expected two a block"
         )));
     }
-    for (key, StoredTensor { shape, values }) in tensors {
+    for (key, tensor) in tensors {
         if !key.starts_with("prompt_encoder.") && !key.starts_with("mask_decoder.") {
             return Err(refuse(format!(
                 "`{key}` belongs to no part that SAMed trains"
             )));
         }
-        loose.whole.insert(key, (shape, values));
+        let values = tensor.read(&key)?;
+        loose.whole.insert(key, (tensor.shape, values));
     }
     Ok(loose)
 }

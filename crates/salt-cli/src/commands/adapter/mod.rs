@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 
 use crate::failure::Failure;
+use crate::output_file::new_folder;
 
 /// Commands about adapters.
 #[derive(Debug, Subcommand)]
@@ -39,21 +40,6 @@ impl Command {
             Self::Export(args) => export::run(&args),
             Self::Import(args) => import::run(&args),
         }
-    }
-}
-
-/// Refuses to write into a folder that holds something.
-fn new_folder(path: &Path) -> Result<(), Failure> {
-    let holds_something = match std::fs::read_dir(path) {
-        Ok(mut entries) => entries.next().is_some(),
-        Err(_) => path.exists(),
-    };
-    match holds_something {
-        true => Err(Failure::usage(
-            format!("`{}` exists and is no empty folder", path.display()),
-            "choose another --out, or remove it",
-        )),
-        false => Ok(()),
     }
 }
 

@@ -89,7 +89,7 @@ fn embedded_base() -> BaseFacts {
         let values = checkpoint
             .tensors
             .values()
-            .map(|tensor| tensor.values.len());
+            .map(|tensor| tensor.shape.iter().product::<usize>());
         Some((name, values.sum()))
     });
     let (model, parameters) = known.unzip();

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use salt_data::{ImageRgb, LabelMap, read_image};
 use salt_sam::{MaskPrediction, Prompts, RgbImage, Sam};
-use salt_train::predict::write_mask;
+use salt_train::overlay::shapes;
+use salt_train::predict::{write_mask, write_rgb};
 use serde::Serialize;
 
 use self::logits_file::Logits;
@@ -20,15 +21,20 @@ use crate::failure::Failure;
 use crate::output_file;
 use crate::screen;
 
+/// Of the mask in the overlay: neither tissue nor one of the prompts' colours.
+const MASK_COLOUR: [u8; 3] = [30, 144, 255];
+
 /// Options of `salt segment`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   salt segment --weights embedded --image eye.png --point 120,80 --point 10,10,0 --out mask.png
   salt segment --weights sam_vit_b_01ec64.pth --image eye.png --box 40,30,200,180 --out mask.png
+  salt segment --weights embedded --image eye.png --point 120,80 --out mask.png --overlay look.png
 
 Coordinates are pixels of the image, x to the right and y down. All points and the box ask for one
 object together. The mask is 0 and 255 at the image's own size; with --multimask it is the one of
-the three that the model itself ranks first.")]
+the three that the model itself ranks first. The overlay shows the image with the mask tinted and
+outlined, points on the object in green and beside it in red, and the box.")]
 pub(crate) struct Args {
     /// Checkpoint (.pth or .safetensors), or `embedded` for the small base in this program
     #[arg(long, value_name = "FILE")]
@@ -52,6 +58,9 @@ pub(crate) struct Args {
     /// Mask file to write
     #[arg(long, value_name = "MASK.png")]
     out: PathBuf,
+    /// Also draw mask and prompts over the image
+    #[arg(long, value_name = "FILE.png")]
+    overlay: Option<PathBuf>,
     /// Also write the logits of every mask
     #[arg(long, value_name = "FILE.safetensors")]
     save_logits: Option<PathBuf>,
@@ -73,6 +82,7 @@ struct Document {
     chosen: usize,
     masks: Vec<MaskFacts>,
     out: String,
+    overlay: Option<String>,
     logits: Option<String>,
 }
 
@@ -85,6 +95,10 @@ struct MaskFacts {
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let inputs = [args.image.as_path(), Path::new(&args.weights)];
     output_file::prepare(&args.out, Some("png"), &inputs)?;
+    if let Some(path) = &args.overlay {
+        output_file::prepare(path, Some("png"), &inputs)?;
+        check_apart(path, &args.out)?;
+    }
     if let Some(path) = &args.save_logits {
         output_file::prepare(path, Some("safetensors"), &inputs)?;
     }
@@ -106,12 +120,14 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         chosen: logits.best(),
         masks: facts(&logits),
         out: args.out.display().to_string(),
-        logits: args
-            .save_logits
-            .as_ref()
-            .map(|path| path.display().to_string()),
+        overlay: args.overlay.as_deref().map(in_words),
+        logits: args.save_logits.as_deref().map(in_words),
     };
-    write_mask(&args.out, &mask(&logits, document.chosen, &image), 1)?;
+    let mask = mask(&logits, document.chosen, &image);
+    write_mask(&args.out, &mask, 1)?;
+    if let Some(path) = &args.overlay {
+        write_rgb(path, &overlay(image, &mask, args))?;
+    }
     if let Some(path) = &args.save_logits {
         logits.save(path)?;
     }
@@ -119,6 +135,21 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         return screen::json(&document);
     }
     show(&document)
+}
+
+/// Refuse one name for two files.
+fn check_apart(overlay: &Path, mask: &Path) -> Result<(), Failure> {
+    if overlay == mask {
+        return Err(Failure::usage(
+            format!("mask and overlay are both `{}`", mask.display()),
+            "give --overlay another name",
+        ));
+    }
+    Ok(())
+}
+
+fn in_words(path: &Path) -> String {
+    path.display().to_string()
 }
 
 /// Ask the model once.
@@ -159,6 +190,15 @@ fn mask(logits: &Logits, index: usize, image: &ImageRgb) -> LabelMap {
         height: image.height,
         classes: logits.iter().map(|logit| u8::from(*logit > 0.0)).collect(),
     }
+}
+
+/// The image with the mask and what was asked drawn over it.
+fn overlay(mut picture: ImageRgb, mask: &LabelMap, args: &Args) -> ImageRgb {
+    let mask: Vec<bool> = mask.classes.iter().map(|class| *class > 0).collect();
+    shapes::tint(&mut picture, &mask, MASK_COLOUR);
+    shapes::outline(&mut picture, &mask, MASK_COLOUR);
+    prompt::draw(&mut picture, &args.points, args.bounds);
+    picture
 }
 
 fn show(document: &Document) -> Result<(), Failure> {

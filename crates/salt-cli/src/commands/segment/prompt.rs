@@ -3,7 +3,9 @@
 use std::str::FromStr;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use salt_data::ImageRgb;
 use salt_sam::Prompts;
+use salt_train::overlay::shapes;
 
 /// `X,Y[,LABEL]`
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -81,6 +83,20 @@ pub(super) fn prompts(
         prompts = prompts.with_boxes(Tensor::from_data([corners_px], device));
     }
     prompts
+}
+
+/// Draw what was asked: the box, and over it the points, green on the object and red beside it.
+pub(super) fn draw(picture: &mut ImageRgb, points: &[PointPrompt], bounds: Option<BoxPrompt>) {
+    if let Some(BoxPrompt { corners_px }) = bounds {
+        shapes::rectangle(picture, corners_px, shapes::AROUND_OBJECT);
+    }
+    for point in points {
+        let colour = match point.label {
+            0 => shapes::BESIDE_OBJECT,
+            _ => shapes::ON_OBJECT,
+        };
+        shapes::dot(picture, [point.x_px, point.y_px], colour);
+    }
 }
 
 #[cfg(test)]
