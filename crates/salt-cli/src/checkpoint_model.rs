@@ -1,9 +1,11 @@
-//! `--weights` and `--model`: which checkpoint, and which model it holds.
+//! `--weights` and `--model`: which checkpoint, which model it holds, and pictures for it.
 
 use std::path::Path;
 
-use salt_sam::SamConfig;
+use burn::tensor::Device;
+use salt_data::ImageRgb;
 use salt_sam::weights::{Checkpoint, embedded_nano_bytes};
+use salt_sam::{RgbImage, Sam, SamConfig};
 use salt_train::base_model::EMBEDDED;
 
 use crate::failure::Failure;
@@ -46,4 +48,23 @@ pub(crate) fn config(
             (name.to_owned(), config)
         }
     })
+}
+
+/// The model that `checkpoint` holds, see [`config`], and its name.
+pub(crate) fn sam(
+    checkpoint: Checkpoint,
+    name: Option<&str>,
+    device: &Device,
+) -> Result<(String, Sam), Failure> {
+    let (name, config) = config(&checkpoint, name)?;
+    Ok((name, checkpoint.into_sam(&config, None, device)?))
+}
+
+/// A decoded picture as salt-sam takes it.
+pub(crate) fn rgb(image: &ImageRgb) -> RgbImage<'_> {
+    RgbImage {
+        width: image.width,
+        height: image.height,
+        data: &image.data,
+    }
 }

@@ -249,18 +249,12 @@ impl DataError {
 
     /// What to do: the part of the message after the last semicolon.
     pub fn remedy(&self) -> String {
-        let text = self.to_string();
-        text.rsplit_once("; ")
-            .map_or_else(String::new, |(_, remedy)| remedy.to_owned())
+        halves(&self.to_string()).1
     }
 
     /// What is wrong, without the remedy.
     pub fn problem(&self) -> String {
-        let text = self.to_string();
-        match text.rsplit_once("; ") {
-            Some((problem, _)) => problem.to_owned(),
-            None => text,
-        }
+        halves(&self.to_string()).0
     }
 
     /// The file or folder the error is about, where there is one.
@@ -288,6 +282,12 @@ impl DataError {
             | Self::Length { .. } => None,
         }
     }
+}
+
+/// Problem and remedy of a message: the remedy follows the last semicolon.
+pub(crate) fn halves(message: &str) -> (String, String) {
+    let (problem, remedy) = message.rsplit_once("; ").unwrap_or((message, ""));
+    (problem.to_owned(), remedy.to_owned())
 }
 
 #[cfg(test)]

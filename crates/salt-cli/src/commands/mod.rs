@@ -5,6 +5,7 @@ mod automask;
 mod data;
 mod doctor;
 mod eval;
+mod naming;
 mod params;
 mod predict;
 mod pretrain;

@@ -4,6 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::error::halves;
+
 /// Why a file is not there.
 ///
 /// Every message reads "expected ..., received ...; remedy": the part after the last `"; "` is what
@@ -298,18 +300,12 @@ impl DownloadError {
 
     /// What to do: the part of the message after the last semicolon.
     pub fn remedy(&self) -> String {
-        let text = self.to_string();
-        text.rsplit_once("; ")
-            .map_or_else(String::new, |(_, remedy)| remedy.to_owned())
+        halves(&self.to_string()).1
     }
 
     /// What is wrong, without the remedy.
     pub fn problem(&self) -> String {
-        let text = self.to_string();
-        match text.rsplit_once("; ") {
-            Some((problem, _)) => problem.to_owned(),
-            None => text,
-        }
+        halves(&self.to_string()).0
     }
 }
 

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use safetensors::{Dtype, SafeTensors};
+
+use crate::parity::find;
 
 /// The file, read.
 pub(super) struct Stored {
@@ -47,17 +49,7 @@ impl Stored {
 
     /// A tensor as f32 on the default device, `None` when the file has no such key.
     pub(super) fn find<const D: usize>(&self, key: &str) -> Option<Tensor<D>> {
-        let view = self.file().tensor(key).ok()?;
-        let values: Vec<f32> = match view.dtype() {
-            Dtype::F32 => {
-                let (numbers, _) = view.data().as_chunks::<4>();
-                numbers.iter().map(|b| f32::from_le_bytes(*b)).collect()
-            }
-            Dtype::U8 => view.data().iter().map(|b| f32::from(*b)).collect(),
-            other => panic!("{key}: unexpected {other:?}"),
-        };
-        let data = TensorData::new(values, view.shape().to_vec());
-        Some(Tensor::from_data(data, &Device::default()))
+        find(&self.file(), key, &Device::default())
     }
 
     pub(super) fn get<const D: usize>(&self, key: &str) -> Tensor<D> {

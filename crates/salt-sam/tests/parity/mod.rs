@@ -81,17 +81,7 @@ impl Expected {
     /// A tensor of the file as f32, `None` when the file has no such key.
     fn find<const D: usize>(&self, key: &str) -> Option<Tensor<D>> {
         let file = SafeTensors::deserialize(&self.bytes).expect("fixture is safetensors");
-        let view = file.tensor(key).ok()?;
-        let values: Vec<f32> = match view.dtype() {
-            Dtype::F32 => {
-                let (numbers, _) = view.data().as_chunks::<4>();
-                numbers.iter().map(|b| f32::from_le_bytes(*b)).collect()
-            }
-            Dtype::U8 => view.data().iter().map(|b| f32::from(*b)).collect(),
-            other => panic!("{key}: unexpected {other:?}"),
-        };
-        let data = TensorData::new(values, view.shape().to_vec());
-        Some(Tensor::from_data(data, &self.device))
+        find(&file, key, &self.device)
     }
 
     fn get<const D: usize>(&self, key: &str) -> Tensor<D> {
@@ -109,6 +99,25 @@ impl Expected {
             "{key}: differs by {difference:e}, allowed {FORWARD:e}"
         );
     }
+}
+
+/// A tensor of floats or bytes as f32, `None` when the file has no such key.
+pub(crate) fn find<const D: usize>(
+    file: &SafeTensors<'_>,
+    key: &str,
+    device: &Device,
+) -> Option<Tensor<D>> {
+    let view = file.tensor(key).ok()?;
+    let values: Vec<f32> = match view.dtype() {
+        Dtype::F32 => {
+            let (numbers, _) = view.data().as_chunks::<4>();
+            numbers.iter().map(|b| f32::from_le_bytes(*b)).collect()
+        }
+        Dtype::U8 => view.data().iter().map(|b| f32::from(*b)).collect(),
+        other => panic!("{key}: unexpected {other:?}"),
+    };
+    let data = TensorData::new(values, view.shape().to_vec());
+    Some(Tensor::from_data(data, device))
 }
 
 /// Largest absolute difference of two tensors; NaN anywhere gives infinity.

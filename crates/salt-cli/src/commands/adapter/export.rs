@@ -6,8 +6,8 @@ use clap::ValueEnum;
 use salt_peft::adapter_file::export::EXTRA_FILE;
 use salt_peft::{ExportOptions, export_hf_lora, read_header};
 
-use super::naming::NamingName;
 use super::{adapted_base, folder, new_folder};
+use crate::commands::naming::NamingName;
 use crate::device::DeviceOption;
 use crate::failure::Failure;
 use crate::screen;

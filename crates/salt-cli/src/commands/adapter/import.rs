@@ -12,8 +12,8 @@ use salt_peft::adapter_file::{
 use salt_peft::{AdapterHeader, Names, load_adapter, load_renamed, save_adapter};
 use salt_sam::weights::Checkpoint;
 
-use super::naming::NamingName;
 use super::{adapted_base, new_folder};
+use crate::commands::naming::NamingName;
 use crate::device::DeviceOption;
 use crate::failure::Failure;
 use crate::screen;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use burn::module::Module as _;
 use salt_sam::weights::{SaveOptions, save};
 
-use super::naming::NamingName;
 use super::{adapted_base, folder};
+use crate::commands::naming::NamingName;
 use crate::device::DeviceOption;
 use crate::failure::Failure;
 use crate::output_file;

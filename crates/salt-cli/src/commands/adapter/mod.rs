@@ -5,7 +5,6 @@ mod export;
 mod import;
 mod inspect;
 mod merge;
-mod naming;
 
 use std::path::{Path, PathBuf};
 

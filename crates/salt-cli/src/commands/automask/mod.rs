@@ -9,13 +9,13 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use salt_data::{ImageRgb, read_image};
-use salt_sam::{AutomaticMask, AutomaticMaskGenerator, RgbImage, Sam, SamError};
+use salt_sam::{AutomaticMask, AutomaticMaskGenerator, Sam, SamError};
 use salt_train::{Event, Interrupt, Observer as _};
 use serde::Serialize;
 
 use self::folder::Facts;
 use self::settings::{Settings, refusal};
-use crate::checkpoint_model;
+use crate::checkpoint_model::{self, rgb};
 use crate::device::DeviceOption;
 use crate::failure::Failure;
 use crate::interrupt;
@@ -83,8 +83,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let image = read_image(&args.image)?;
     let device = args.device.device.open()?;
     let checkpoint = checkpoint_model::read(&args.weights)?;
-    let (model, config) = checkpoint_model::config(&checkpoint, args.model.as_deref())?;
-    let sam = checkpoint.into_sam(&config, None, &device)?;
+    let (model, sam) = checkpoint_model::sam(checkpoint, args.model.as_deref(), &device)?;
     let interrupt = interrupt::listen()?;
 
     let masks = find(&generator, &sam, &image, &interrupt)?;
@@ -126,12 +125,7 @@ fn find(
     let mut progress = Progress::new();
     progress.event(Event::Stage("looking at the image"));
     let (mut asked, mut total) = (0, 0);
-    let picture = RgbImage {
-        width: image.width,
-        height: image.height,
-        data: &image.data,
-    };
-    let found = generator.generate(sam, picture, |done, of| {
+    let found = generator.generate(sam, rgb(image), |done, of| {
         (asked, total) = (done, of);
         progress.advance(done as u64, of as u64, "points", None);
         match interrupt.is_set() {

@@ -8,14 +8,14 @@ mod prompt;
 use std::path::{Path, PathBuf};
 
 use salt_data::{ImageRgb, LabelMap, read_image};
-use salt_sam::{MaskPrediction, Prompts, RgbImage, Sam};
+use salt_sam::{MaskPrediction, Prompts, Sam};
 use salt_train::overlay::shapes;
 use salt_train::predict::{write_mask, write_rgb};
 use serde::Serialize;
 
 use self::logits_file::Logits;
 use self::prompt::{BoxPrompt, PointPrompt, prompts};
-use crate::checkpoint_model;
+use crate::checkpoint_model::{self, rgb};
 use crate::device::DeviceOption;
 use crate::failure::Failure;
 use crate::output_file;
@@ -108,8 +108,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     // Before seconds are spent on weights.
     prompts.check_inside([image.width, image.height])?;
     let checkpoint = checkpoint_model::read(&args.weights)?;
-    let (model, config) = checkpoint_model::config(&checkpoint, args.model.as_deref())?;
-    let sam = checkpoint.into_sam(&config, None, &device)?;
+    let (model, sam) = checkpoint_model::sam(checkpoint, args.model.as_deref(), &device)?;
 
     let logits = segment(&sam, &image, &prompts, args.multimask)?;
     let document = Document {
@@ -159,11 +158,7 @@ fn segment(
     prompts: &Prompts,
     multimask: bool,
 ) -> Result<Logits, Failure> {
-    let encoded = sam.set_image(RgbImage {
-        width: image.width,
-        height: image.height,
-        data: &image.data,
-    })?;
+    let encoded = sam.set_image(rgb(image))?;
     let MaskPrediction {
         low_res_masks,
         iou_predictions,

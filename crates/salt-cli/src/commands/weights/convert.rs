@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use burn::module::Module as _;
-use clap::ValueEnum;
-use salt_sam::weights::{Naming, Precision, SaveOptions, save};
+use salt_sam::weights::{Precision, SaveOptions, save};
 
 use crate::checkpoint_model;
+use crate::commands::naming::NamingName;
 use crate::device::DeviceOption;
 use crate::failure::Failure;
 use crate::output_file;
@@ -40,13 +40,6 @@ pub(crate) struct Args {
     device: DeviceOption,
 }
 
-/// Whose names the tensors get.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum NamingName {
-    Original,
-    Hf,
-}
-
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     output_file::prepare(
         &args.out,
@@ -54,19 +47,15 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         &[std::path::Path::new(&args.from)],
     )?;
     let checkpoint = checkpoint_model::read(&args.from)?;
-    let (name, config) = checkpoint_model::config(&checkpoint, args.model.as_deref())?;
     let metadata = checkpoint.metadata.clone();
     let device = args.device.device.open()?;
-    let model = checkpoint.into_sam(&config, None, &device)?;
+    let (name, model) = checkpoint_model::sam(checkpoint, args.model.as_deref(), &device)?;
     let options = SaveOptions {
         precision: match args.half {
             true => Precision::Half,
             false => Precision::Full,
         },
-        naming: match args.naming {
-            NamingName::Original => Naming::Original,
-            NamingName::Hf => Naming::HuggingFace,
-        },
+        naming: args.naming.of_checkpoint(),
         metadata,
     };
     save(&model, &args.out, &options)?;

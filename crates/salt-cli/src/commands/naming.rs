@@ -6,14 +6,14 @@ use salt_sam::weights::{Naming, to_hugging_face, to_original};
 
 /// The original Segment Anything, or transformers' `SamModel`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum NamingName {
+pub(crate) enum NamingName {
     Original,
     Hf,
 }
 
 impl NamingName {
     /// For a checkpoint.
-    pub(super) fn of_checkpoint(self) -> Naming {
+    pub(crate) fn of_checkpoint(self) -> Naming {
         match self {
             Self::Original => Naming::Original,
             Self::Hf => Naming::HuggingFace,
@@ -21,7 +21,7 @@ impl NamingName {
     }
 
     /// For an adapter.
-    pub(super) fn of_adapter(self) -> Names {
+    pub(crate) fn of_adapter(self) -> Names {
         match self {
             Self::Original => Names::SAME,
             Self::Hf => Names {
