@@ -102,6 +102,9 @@ fn masks_come_back_at_the_size_of_the_picture() {
 
 #[test]
 fn a_picture_and_prompts_in_its_pixels_give_the_originals_masks() {
+    if !crate::on_cpu() {
+        return;
+    }
     let device = Device::default();
     let expected = Expected::of("predictor.safetensors", &device);
     let (data, width, height) = bytes(&expected, "predict.image");
@@ -202,6 +205,9 @@ fn the_automatic_generator_finds_what_the_original_finds() {
 
 #[test]
 fn prompts_and_pictures_without_a_meaning_are_refused() {
+    if !crate::on_cpu() {
+        return;
+    }
     let device = Device::default();
     let sam = nano(&device);
     let data = picture(20, 10);
