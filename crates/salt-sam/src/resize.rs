@@ -1,9 +1,11 @@
 //! Antialiased bilinear resizing of bytes, bit for bit as Pillow does it (`Image.BILINEAR`), because that is
 //! what the original sees.
 //!
-//! A triangle filter whose support grows with the reduction, columns first, then rows. Weights are rounded to
-//! 22 bits behind the point and each pass rounds to bytes; other libraries keep fewer bits, and then one
-//! pixel in twelve is another by one.
+//! A triangle filter whose support grows with the reduction, along columns and rows one after the other. Weights
+//! are rounded to 22 bits behind the point and each pass rounds to bytes; other libraries keep fewer bits, and
+//! then one pixel in twelve is another by one. The order of the passes matters for the same reason: it is that
+//! of Pillow 13, rows first where an image is more than twice as high as wide and gets lower. (Pillow 11.3 and
+//! 12.0 were seen to do columns first up to four times as high.)
 
 /// Bits of a weight behind the point (`PRECISION_BITS` of Pillow).
 const PRECISION_BITS: u32 = 22;
@@ -18,15 +20,18 @@ struct Window {
 
 /// Resizes an image of three interleaved channels from `[width, height]` to another; no side may be 0.
 pub(crate) fn resize_rgb(data: &[u8], from: [usize; 2], to: [usize; 2]) -> Vec<u8> {
-    let columns = if from[0] == to[0] {
-        data.to_vec()
-    } else {
-        resize_columns(data, from[0], &windows(from[0], to[0]))
+    let columns = |data: Vec<u8>| match from[0] == to[0] {
+        true => data,
+        false => resize_columns(&data, from[0], &windows(from[0], to[0])),
     };
-    if from[1] == to[1] {
-        columns
-    } else {
-        resize_rows(&columns, to[0], &windows(from[1], to[1]))
+    let rows = |data: Vec<u8>, width: usize| match from[1] == to[1] {
+        true => data,
+        false => resize_rows(&data, width, &windows(from[1], to[1])),
+    };
+    let is_tall = from[1] > 2 * from[0] && to[1] < from[1];
+    match is_tall {
+        true => columns(rows(data.to_vec(), from[0])),
+        false => rows(columns(data.to_vec()), to[0]),
     }
 }
 

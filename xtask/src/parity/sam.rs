@@ -32,7 +32,7 @@ const DEFAULT_OUT: &str = "docs/results/parity-sam.md";
 /// Compare Segment Anything with the original code and with transformers, at full size
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "vit_h takes 14 GB of memory and 6 GB of disk; the weights are deleted after a run that \
+    after_help = "vit_h takes 15 GB of memory and 6 GB of disk; the weights are deleted after a run that \
                   succeeds.\n\nExample:\n  cargo xtask parity sam --model vit_l"
 )]
 pub(super) struct Args {

@@ -42,7 +42,7 @@ fn pictures_of_any_shape_are_resized_as_pillow_does() {
     let device = Device::default();
     let expected = Expected::of("predictor.safetensors", &device);
     let sizes = expected.names("resize.");
-    assert_eq!(sizes.len(), 11);
+    assert_eq!(sizes.len(), 16);
     for key in sizes {
         let numbers: Vec<usize> = key
             .split(['.', 'x'])
