@@ -20,18 +20,15 @@ struct Window {
 
 /// Resizes an image of three interleaved channels from `[width, height]` to another; no side may be 0.
 pub(crate) fn resize_rgb(data: &[u8], from: [usize; 2], to: [usize; 2]) -> Vec<u8> {
-    let columns = |data: Vec<u8>| match from[0] == to[0] {
-        true => data,
-        false => resize_columns(&data, from[0], &windows(from[0], to[0])),
-    };
-    let rows = |data: Vec<u8>, width: usize| match from[1] == to[1] {
-        true => data,
-        false => resize_rows(&data, width, &windows(from[1], to[1])),
-    };
+    let columns = |data: &[u8]| resize_columns(data, from[0], &windows(from[0], to[0]));
+    let rows = |data: &[u8], width| resize_rows(data, width, &windows(from[1], to[1]));
     let is_tall = from[1] > 2 * from[0] && to[1] < from[1];
-    match is_tall {
-        true => columns(rows(data.to_vec(), from[0])),
-        false => rows(columns(data.to_vec()), to[0]),
+    match (from[0] == to[0], from[1] == to[1]) {
+        (true, true) => data.to_vec(),
+        (true, false) => rows(data, to[0]),
+        (false, true) => columns(data),
+        (false, false) if is_tall => columns(&rows(data, from[0])),
+        (false, false) => rows(&columns(data), to[0]),
     }
 }
 

@@ -26,6 +26,14 @@ fn picture(width: usize, height: usize) -> Vec<u8> {
     data
 }
 
+fn rgb(data: &[u8], width: usize, height: usize) -> RgbImage<'_> {
+    RgbImage {
+        width,
+        height,
+        data,
+    }
+}
+
 fn nano(device: &Device) -> Sam {
     embedded_nano(&SamConfig::nano(), Some("thin"), device).unwrap()
 }
@@ -52,11 +60,7 @@ fn pictures_of_any_shape_are_resized_as_pillow_does() {
             panic!("{key}");
         };
         let data = picture(width, height);
-        let image = RgbImage {
-            width,
-            height,
-            data: &data,
-        };
+        let image = rgb(&data, width, height);
         let (input, [columns, rows]) = network_input(image, target, &device).unwrap();
         let oracle: Tensor<3> = expected.get(&key);
         assert_eq!(oracle.dims(), [rows, columns, 3], "{key}");
@@ -87,13 +91,7 @@ fn masks_come_back_at_the_size_of_the_picture() {
         };
         let (width, height) = (width.parse().unwrap(), height.parse().unwrap());
         let data = picture(width, height);
-        let image = sam
-            .set_image(RgbImage {
-                width,
-                height,
-                data: &data,
-            })
-            .unwrap();
+        let image = sam.set_image(rgb(&data, width, height)).unwrap();
         let full = image.upscale(expected.get("upscale.low_res"));
         let difference = largest_difference(full, expected.get(&key));
         assert!(difference <= FORWARD, "{key}: {difference:e}");
@@ -109,13 +107,7 @@ fn a_picture_and_prompts_in_its_pixels_give_the_originals_masks() {
     let expected = Expected::of("predictor.safetensors", &device);
     let (data, width, height) = bytes(&expected, "predict.image");
     let sam = nano(&device);
-    let image = sam
-        .set_image(RgbImage {
-            width,
-            height,
-            data: &data,
-        })
-        .unwrap();
+    let image = sam.set_image(rgb(&data, width, height)).unwrap();
     let prompts = Prompts::default()
         .with_points(
             Tensor::from_data([[[30.0f32, 32.0], [70.5, 48.0], [3.0, 77.0]]], &device),
@@ -146,11 +138,7 @@ fn the_automatic_generator_finds_what_the_original_finds() {
     let device = Device::default();
     let expected = Expected::of("predictor.safetensors", &device);
     let (data, width, height) = bytes(&expected, "automatic.image");
-    let image = RgbImage {
-        width,
-        height,
-        data: &data,
-    };
+    let image = rgb(&data, width, height);
     let sam = nano(&device);
     let cases = std::fs::read_to_string(path("automatic.json")).unwrap();
     let cases: serde_json::Map<String, Value> = serde_json::from_str(&cases).unwrap();
@@ -211,11 +199,7 @@ fn prompts_and_pictures_without_a_meaning_are_refused() {
     let device = Device::default();
     let sam = nano(&device);
     let data = picture(20, 10);
-    let image = RgbImage {
-        width: 20,
-        height: 10,
-        data: &data,
-    };
+    let image = rgb(&data, 20, 10);
     let encoded = sam.set_image(image).unwrap();
     let refused = |prompts: Prompts, word: &str| {
         let error = sam.decode_image(&encoded, &prompts, false).unwrap_err();
@@ -269,11 +253,7 @@ fn prompts_and_pictures_without_a_meaning_are_refused() {
         (1 << 40, 1 << 40, 3),
     ] {
         let data = vec![0; bytes];
-        let image = RgbImage {
-            width,
-            height,
-            data: &data,
-        };
+        let image = rgb(&data, width, height);
         let error = sam.set_image(image).unwrap_err();
         assert!(matches!(error, SamError::Image(_)), "{error}");
     }
