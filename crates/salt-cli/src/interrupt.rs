@@ -1,5 +1,7 @@
 //! Ctrl-C and the like: the first asks the work to stop and save, the second leaves at once.
 
+use std::ops::ControlFlow;
+
 use salt_train::Interrupt;
 
 use crate::failure::{Failure, INTERRUPTED};
@@ -20,4 +22,12 @@ pub(crate) fn listen() -> Result<Interrupt, Failure> {
     })
     .map_err(|error| Failure::job(format!("cannot listen for Ctrl-C: {error}"), None))?;
     Ok(interrupt)
+}
+
+/// The flag as the answer to work that asks whether to go on.
+pub(crate) fn go_on(interrupt: &Interrupt) -> ControlFlow<()> {
+    match interrupt.is_set() {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
+    }
 }

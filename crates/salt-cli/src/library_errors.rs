@@ -5,11 +5,13 @@
 //! else is about the input.
 
 use salt_data::DataError;
+use salt_data::download::DownloadError;
 use salt_peft::PeftError;
 use salt_sam::SamError;
 use salt_train::TrainError;
 
 use crate::failure::{Failure, Kind, hint_of_io, kind_of_io};
+use crate::screen;
 
 impl From<DataError> for Failure {
     fn from(error: DataError) -> Self {
@@ -17,6 +19,28 @@ impl From<DataError> for Failure {
             DataError::Io { source, .. } => kind_of_io(source),
             DataError::Length { .. } => Kind::Job,
             _ => Kind::Use,
+        };
+        Self::Told {
+            kind,
+            message: error.problem(),
+            hint: Some(error.remedy()),
+        }
+    }
+}
+
+/// A folder that cannot be one was typed wrong, a stop was asked for, everything else happened on the way.
+impl From<DownloadError> for Failure {
+    fn from(error: DownloadError) -> Self {
+        let kind = match &error {
+            DownloadError::Stopped { partial, bytes } => {
+                return Self::Interrupted(Some(format!(
+                    "stopped with {} bytes in {}; the same command goes on from there",
+                    screen::count(*bytes),
+                    partial.display()
+                )));
+            }
+            DownloadError::Io { source, .. } => kind_of_io(source),
+            _ => Kind::Job,
         };
         Self::Told {
             kind,
@@ -180,6 +204,31 @@ mod tests {
     fn work_that_was_stopped_is_no_error() {
         let failure = Failure::from(SamError::Stopped);
         assert!(matches!(failure, Failure::Interrupted(None)), "{failure:?}");
+    }
+
+    #[test]
+    fn a_download_that_was_stopped_says_how_to_go_on() {
+        let error = DownloadError::Stopped {
+            partial: "weights/a.pth.partial".into(),
+            bytes: 1_234_567,
+        };
+        let Failure::Interrupted(Some(text)) = Failure::from(error) else {
+            panic!("not an interruption");
+        };
+        assert!(
+            text.contains("1,234,567") && text.contains("same command"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn trouble_on_the_way_to_a_server_is_a_failed_job() {
+        let error = DownloadError::Status {
+            url: "https://example.org/a.pth".to_owned(),
+            status: 404,
+            retry_after: None,
+        };
+        check(error.into(), Kind::Job, "404", "moved");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! | [`commands`] | one file per command: its options, its work, what it prints |
 //! | [`device`] | `--device`, and one file per backend |
 //! | [`failure`], [`library_errors`] | exit codes; errors of the libraries as message and hint |
-//! | [`screen`], [`progress`], [`duration_words`] | standard output, standard error, bars and tables |
+//! | [`screen`], [`progress`], [`transfer`], [`duration_words`] | standard output, standard error, bars and tables |
 //! | [`interrupt`] | Ctrl-C |
 //! | [`checkpoint_model`], [`output_file`] | which model a weights file holds; where results go |
 //! | [`svd_cache`] | decompositions kept between runs |
@@ -23,6 +23,7 @@ mod panic_report;
 mod progress;
 mod screen;
 mod svd_cache;
+mod transfer;
 
 use std::process::ExitCode;
 

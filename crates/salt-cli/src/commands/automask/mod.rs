@@ -5,7 +5,6 @@
 mod folder;
 mod settings;
 
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use salt_data::{ImageRgb, read_image};
@@ -128,10 +127,7 @@ fn find(
     let found = generator.generate(sam, rgb(image), |done, of| {
         (asked, total) = (done, of);
         progress.advance(done as u64, of as u64, "points", None);
-        match interrupt.is_set() {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        }
+        interrupt::go_on(interrupt)
     });
     drop(progress);
     let mut masks = found.map_err(|error| match error {

@@ -1,14 +1,14 @@
 //! `salt weights fetch`: a published checkpoint onto this disk.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use salt_data::download::{Checksum, DownloadError, FetchOptions, Remote, fetch};
 use salt_sam::weights::{PUBLISHED, PublishedCheckpoint, PublishedChecksum};
 
-use super::transfer::Transfer;
-use crate::failure::{Failure, Kind, kind_of_io};
+use crate::failure::Failure;
 use crate::interrupt;
 use crate::screen;
+use crate::transfer::Transfer;
 
 /// Options of `salt weights fetch`.
 #[derive(Debug, clap::Args)]
@@ -45,10 +45,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let mut transfer = Transfer::new(published.file_name);
     let outcome = fetch(&remote, &args.out, &options, &mut |progress| {
         transfer.show(&progress);
-        match interrupt.is_set() {
-            true => std::ops::ControlFlow::Break(()),
-            false => std::ops::ControlFlow::Continue(()),
-        }
+        interrupt::go_on(&interrupt)
     });
     drop(transfer);
     let path = outcome.map_err(|error| failure(error, args.offline))?;
@@ -82,32 +79,15 @@ fn unknown(name: &str) -> Failure {
     )
 }
 
-/// Whose fault it is: a folder that cannot be one was typed wrong, everything else happened on the way.
+/// The library's remedy, and the option where it is what stands in the way.
 fn failure(error: DownloadError, asked_to_be_offline: bool) -> Failure {
-    let kind = match &error {
-        DownloadError::Stopped { partial, bytes } => {
-            return Failure::Interrupted(Some(stopped(partial, *bytes)));
+    match &error {
+        DownloadError::Offline { .. } if asked_to_be_offline => {
+            let hint = format!("{}, or leave out --offline", error.remedy());
+            Failure::from(error).with_hint(hint)
         }
-        DownloadError::Io { source, .. } => kind_of_io(source),
-        _ => Kind::Job,
-    };
-    let mut hint = error.remedy();
-    if matches!(error, DownloadError::Offline { .. }) && asked_to_be_offline {
-        hint += ", or leave out --offline";
+        _ => error.into(),
     }
-    Failure::Told {
-        kind,
-        message: error.problem(),
-        hint: Some(hint),
-    }
-}
-
-fn stopped(partial: &Path, bytes: u64) -> String {
-    format!(
-        "stopped with {} bytes in {}; the same command goes on from there",
-        screen::count(bytes),
-        partial.display()
-    )
 }
 
 #[cfg(test)]
@@ -115,37 +95,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stop_is_no_failure_and_says_how_to_go_on() {
-        let error = DownloadError::Stopped {
-            partial: "weights/a.pth.partial".into(),
-            bytes: 1_234_567,
+    fn the_option_is_named_only_where_it_was_given() {
+        let hint = |asked| {
+            let error = DownloadError::Offline {
+                file_name: "a.pth".to_owned(),
+                folder: "weights".into(),
+                urls: vec!["https://example.org/a.pth".to_owned()],
+                checksum: "md5 00".to_owned(),
+            };
+            match failure(error, asked) {
+                Failure::Told { hint, .. } => hint.unwrap_or_default(),
+                other => panic!("{other:?}"),
+            }
         };
-        let Failure::Interrupted(Some(text)) = failure(error, false) else {
-            panic!("not an interruption");
-        };
-        assert!(
-            text.contains("1,234,567") && text.contains("same command"),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn trouble_on_the_way_is_a_failed_job() {
-        let error = DownloadError::Status {
-            url: "https://example.org/a.pth".to_owned(),
-            status: 404,
-            retry_after: None,
-        };
-        let Failure::Told {
-            kind,
-            message,
-            hint,
-        } = failure(error, false)
-        else {
-            panic!("not told");
-        };
-        assert_eq!(kind, Kind::Job);
-        assert!(message.contains("404"), "{message}");
-        assert!(hint.is_some_and(|hint| hint.contains("moved")));
+        assert!(hint(true).ends_with("or leave out --offline"));
+        let by_variable = hint(false);
+        assert!(by_variable.contains("md5 00"), "{by_variable}");
+        assert!(!by_variable.contains("--offline"), "{by_variable}");
     }
 }

@@ -3,9 +3,9 @@
 use salt_sam::weights::PUBLISHED;
 use serde::Serialize;
 
-use super::transfer::size;
 use crate::failure::Failure;
 use crate::screen;
+use crate::transfer::size;
 
 /// Options of `salt weights list`.
 #[derive(Debug, clap::Args)]

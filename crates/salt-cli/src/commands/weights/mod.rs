@@ -3,7 +3,6 @@
 mod convert;
 mod fetch;
 mod list;
-mod transfer;
 
 use clap::Subcommand;
 

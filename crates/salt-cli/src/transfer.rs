@@ -17,7 +17,7 @@ const RATE_AFTER: Duration = Duration::from_millis(500);
 
 /// Shows one download.
 #[derive(Debug)]
-pub(super) struct Transfer {
+pub(crate) struct Transfer {
     what: &'static str,
     terminal: bool,
     bar: Option<ProgressBar>,
@@ -31,7 +31,7 @@ pub(super) struct Transfer {
 }
 
 impl Transfer {
-    pub(super) fn new(what: &'static str) -> Self {
+    pub(crate) fn new(what: &'static str) -> Self {
         Self {
             what,
             terminal: std::io::stderr().is_terminal(),
@@ -44,7 +44,7 @@ impl Transfer {
     }
 
     /// Show an event.
-    pub(super) fn show(&mut self, progress: &Progress<'_>) {
+    pub(crate) fn show(&mut self, progress: &Progress<'_>) {
         match progress {
             Progress::Verifying { done, of } => {
                 self.since = None;
@@ -151,7 +151,7 @@ fn pace(elapsed: Duration, first: u64, done: u64, of: Option<u64>) -> String {
 }
 
 /// `12 B`, `375.0 MB`: decimal, as file managers and publishers count.
-pub(super) fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
     if bytes < 1000 {
         return format!("{bytes} B");
