@@ -5,10 +5,16 @@ use std::path::Path;
 use burn::tensor::Device;
 use salt_data::ImageRgb;
 use salt_sam::weights::{Checkpoint, embedded_nano_bytes};
-use salt_sam::{RgbImage, Sam, SamConfig};
+use salt_sam::{RgbImage, Sam, SamConfig, SamError};
 use salt_train::base_model::EMBEDDED;
 
 use crate::failure::Failure;
+
+/// Where the sizes of a checkpoint are those of no model.
+const KNOWN_MODELS: &str = "give a checkpoint of sam_nano, sam_vit_b, sam_vit_l or sam_vit_h";
+
+/// Where the tensors of a checkpoint are not those of the model.
+const OTHER_MODEL: &str = "choose the model that this checkpoint was made for with --model";
 
 /// `--weights`: a checkpoint file, or `embedded`.
 pub(crate) fn read(weights: &str) -> Result<Checkpoint, Failure> {
@@ -20,16 +26,39 @@ pub(crate) fn read(weights: &str) -> Result<Checkpoint, Failure> {
     Ok(Checkpoint::read(Path::new(weights))?)
 }
 
-/// Refuse weights that are not there, before anything slow is done for them.
+/// Refuse weights that are not there or are no file, before anything slow is done for them.
 pub(crate) fn check_exists(weights: &str) -> Result<(), Failure> {
-    if weights == EMBEDDED || Path::new(weights).is_file() {
+    let path = Path::new(weights);
+    if weights == EMBEDDED || path.is_file() {
         return Ok(());
     }
+    let problem = if path.is_dir() {
+        "are a folder"
+    } else if path.exists() {
+        // Tensors are read where they lie, and nothing can be looked up in a stream.
+        "are a pipe or a device, which can be read only once"
+    } else {
+        "do not exist"
+    };
     Err(Failure::usage(
-        format!("the weights `{weights}` do not exist"),
+        format!("the weights `{weights}` {problem}"),
         "give a .pth or .safetensors file, or `embedded` for the small base in this program; `salt weights \
          fetch sam_vit_b` brings the published ones",
     ))
+}
+
+/// No recipe names the model here, so none can be changed.
+fn without_recipe(error: SamError, hint: &str) -> Failure {
+    let told = matches!(&error, SamError::Config(message) if message.contains("; "));
+    let is_about_the_model = matches!(
+        error,
+        SamError::Config(_) | SamError::Keys(_) | SamError::Shape { .. }
+    );
+    let failure = Failure::from(error);
+    match is_about_the_model && !told {
+        true => failure.with_hint(hint),
+        false => failure,
+    }
 }
 
 /// The name and sizes of the model that `checkpoint` is loaded into: the one that was named, or the one that
@@ -41,10 +70,12 @@ pub(crate) fn config(
     Ok(match name {
         Some(name) => (
             name.to_owned(),
-            SamConfig::by_name(name)?.sized_as(checkpoint)?,
+            SamConfig::by_name(name)?
+                .sized_as(checkpoint)
+                .map_err(|error| without_recipe(error, KNOWN_MODELS))?,
         ),
         None => {
-            let (name, config) = SamConfig::of_checkpoint(checkpoint)?;
+            let (name, config) = SamConfig::of_checkpoint(checkpoint).map_err(|error| without_recipe(error, KNOWN_MODELS))?;
             (name.to_owned(), config)
         }
     })
@@ -57,7 +88,8 @@ pub(crate) fn sam(
     device: &Device,
 ) -> Result<(String, Sam), Failure> {
     let (name, config) = config(&checkpoint, name)?;
-    Ok((name, checkpoint.into_sam(&config, None, device)?))
+    let sam = checkpoint.into_sam(&config, None, device);
+    Ok((name, sam.map_err(|error| without_recipe(error, OTHER_MODEL))?))
 }
 
 /// A decoded picture as salt-sam takes it.

@@ -33,7 +33,7 @@ impl RgbImage<'_> {
         let sides = [self.width, self.height];
         if sides.iter().any(|side| !(1..=MAX_SIDE).contains(side)) {
             return Err(SamError::Image(format!(
-                "expected sides from 1 to {MAX_SIDE} pixels, received {} x {}",
+                "expected sides from 1 to {MAX_SIDE} pixels, received {} x {}; cut or scale the picture",
                 self.width, self.height
             )));
         }

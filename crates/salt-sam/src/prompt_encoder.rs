@@ -103,10 +103,12 @@ impl Prompts {
             if holds(x, width) && holds(y, height) {
                 return Ok(());
             }
+            // A point lies on a pixel, a corner between pixels.
+            let last = |side: usize| side.saturating_sub(usize::from(!is_corner));
             Err(refused(format!(
                 "{what} {x},{y} is outside of the image, which is {width} x {height} pixels (width x height); x runs from 0 to {}, y from 0 to {}",
-                width.saturating_sub(1),
-                height.saturating_sub(1)
+                last(width),
+                last(height)
             )))
         };
         if let Some((coords, labels)) = &self.points {

@@ -253,7 +253,7 @@ fn prompts_that_ask_nothing() {
         ];
         check(&[&start[..], more].concat(), 2, words);
     };
-    segment("m.png", "a.png", &[], &["--point"]);
+    segment("m.png", "a.png", &[], &["--point", "--box"]);
     segment(
         "m.png",
         "a.png",
@@ -261,6 +261,12 @@ fn prompts_that_ask_nothing() {
         &["outside", "20 x 10", "hint: x runs from 0 to 19"],
     );
     segment("m.png", "a.png", &["--point", "-1,3"], &["outside"]);
+    segment(
+        "m.png",
+        "a.png",
+        &["--box", "5,5,21,8"],
+        &["outside", "hint: x runs from 0 to 20, y from 0 to 10"],
+    );
     segment("m.png", "a.png", &["--point", "1,3,2"], &["label 0 or 1"]);
     segment("m.png", "a.png", &["--box", "5,5,2,8"], &["X0 < X1"]);
     segment(
@@ -277,6 +283,73 @@ fn prompts_that_ask_nothing() {
         &["--point", "1,1"],
         &["c.png", "hint: open it"],
     );
+    image::RgbImage::new(65_537, 1)
+        .save(path("wide.png"))
+        .unwrap();
+    segment(
+        "m.png",
+        "wide.png",
+        &["--point", "1,0"],
+        &["received 65537 x 1", "hint: cut or scale"],
+    );
+}
+
+#[test]
+fn two_results_in_one_file() {
+    let tmp = tempfile::tempdir().unwrap();
+    let path = |name: &str| tmp.path().join(name).display().to_string();
+    image::RgbImage::new(20, 10).save(path("a.png")).unwrap();
+    let segment = |more: &[&str], words: &[&str]| {
+        let (image, out) = (path("a.png"), path("w/m.png"));
+        let start = [
+            "segment",
+            "--weights",
+            "embedded",
+            "--image",
+            &image,
+            "--point",
+            "3,4",
+            "--out",
+            &out,
+        ];
+        check(&[&start[..], more].concat(), 2, words);
+        assert!(!Path::new(&out).exists());
+    };
+    for same in ["w/m.png", "w/./m.png", "w/../w/m.png"] {
+        segment(
+            &["--overlay", &path(same)],
+            &["--overlay", "are one file", "hint: give --overlay another"],
+        );
+    }
+    segment(
+        &["--overlay", &path("w/../a.png")],
+        &["would be overwritten"],
+    );
+    segment(&["--save-logits", &path("w/m.png")], &[".safetensors"]);
+}
+
+#[test]
+fn weights_that_are_no_file() {
+    let tmp = tempfile::tempdir().unwrap();
+    let path = |name: &str| tmp.path().join(name).display().to_string();
+    let convert = |from: &str, words: &[&str]| {
+        let out = path("out.safetensors");
+        let words_typed = ["weights", "convert", "--from", &path(from), "--out", &out];
+        check(&words_typed, 2, words);
+    };
+    std::fs::create_dir(path("folder.pth")).unwrap();
+    convert("folder.pth", &["folder.pth` are a folder", "hint: give a"]);
+    convert("none.pth", &["none.pth` do not exist"]);
+    #[cfg(unix)]
+    {
+        let pipe = path("pipe.pth");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        convert("pipe.pth", &["pipe.pth` are a pipe"]);
+    }
+    // Widths of a model that the program does not have: no recipe is spoken of.
+    weights(&tiny(), 42, Path::new(&path("tiny.safetensors")));
+    convert("tiny.safetensors", &["hint: choose the model"]);
 }
 
 #[test]

@@ -155,6 +155,18 @@ fn names_go_there_and_back_and_half_precision_is_half() {
 }
 
 #[test]
+fn endings_may_be_in_capitals() {
+    let folder = Folder::new();
+    std::fs::rename(
+        folder.file("nano.safetensors"),
+        folder.file("NANO.SAFETENSORS"),
+    )
+    .unwrap();
+    folder.converted("NANO.SAFETENSORS", "OUT.SafeTensors", &[]);
+    assert!(folder.read("OUT.SafeTensors") == folder.read("NANO.SAFETENSORS"));
+}
+
+#[test]
 fn the_embedded_base_keeps_its_tokens() {
     let folder = Folder::new();
     let out = folder.file("base.safetensors").display().to_string();

@@ -55,8 +55,8 @@ pub(super) fn facts(masks: &[AutomaticMask]) -> Vec<Facts> {
     facts.collect()
 }
 
-/// Writes masks, their table and, over `image`, the overlay. What was written goes again when the
-/// work is stopped or fails.
+/// Writes masks, their table and, over `image`, the overlay into a folder that is there. What was written goes again
+/// when the work is stopped or fails.
 pub(super) fn write(
     out: &Path,
     masks: &[AutomaticMask],
@@ -64,17 +64,12 @@ pub(super) fn write(
     image: Option<ImageRgb>,
     interrupt: &Interrupt,
 ) -> Result<(), Failure> {
-    let is_new = !out.exists();
-    std::fs::create_dir_all(out).map_err(|error| Failure::io("create", out, &error))?;
     let mut written = Vec::new();
     let outcome = write_files(out, masks, facts, image, interrupt, &mut written);
     if outcome.is_err() {
         // The failure is what is told; a file that cannot be removed is the smaller trouble.
         for file in &written {
             let _ = std::fs::remove_file(file);
-        }
-        if is_new {
-            let _ = std::fs::remove_dir(out);
         }
     }
     outcome
@@ -187,15 +182,17 @@ mod tests {
     #[test]
     fn a_stop_while_writing_leaves_nothing() {
         let tmp = tempfile::tempdir().unwrap();
-        let out = tmp.path().join("masks");
+        let out = tmp.path();
         let interrupt = Interrupt::new();
         let masks = [mask(&[0, 2, 4])];
-        write(&out, &masks, &facts(&masks), None, &interrupt).unwrap();
-        assert_eq!(std::fs::read_dir(&out).unwrap().count(), 2);
-        std::fs::remove_dir_all(&out).unwrap();
+        write(out, &masks, &facts(&masks), None, &interrupt).unwrap();
+        assert_eq!(std::fs::read_dir(out).unwrap().count(), 2);
+        for name in ["000.png", RECORDS] {
+            std::fs::remove_file(out.join(name)).unwrap();
+        }
         interrupt.stop();
-        let stopped = write(&out, &masks, &facts(&masks), None, &interrupt);
+        let stopped = write(out, &masks, &facts(&masks), None, &interrupt);
         assert!(matches!(stopped, Err(Failure::Interrupted(Some(_)))));
-        assert!(!out.exists());
+        assert_eq!(std::fs::read_dir(out).unwrap().count(), 0);
     }
 }

@@ -18,7 +18,7 @@ use crate::checkpoint_model::{self, rgb};
 use crate::device::DeviceOption;
 use crate::failure::Failure;
 use crate::interrupt;
-use crate::output_file;
+use crate::output_file::OutputFolder;
 use crate::progress::Progress;
 use crate::screen;
 
@@ -78,7 +78,7 @@ struct Document {
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let generator = args.settings.generator();
     generator.check().map_err(refusal)?;
-    output_file::new_folder(&args.out)?;
+    let out = OutputFolder::prepare(&args.out)?;
     let image = read_image(&args.image)?;
     let device = args.device.device.open()?;
     let checkpoint = checkpoint_model::read(&args.weights)?;
@@ -107,6 +107,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     } else {
         let picture = args.overlay.then_some(image);
         folder::write(&args.out, &masks, &document.masks, picture, &interrupt)?;
+        out.keep();
     }
     if args.json {
         return screen::json(&document);

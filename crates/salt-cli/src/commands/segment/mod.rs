@@ -35,6 +35,7 @@ Coordinates are pixels of the image, x to the right and y down. All points and t
 object together. The mask is 0 and 255 at the image's own size; with --multimask it is the one of
 the three that the model itself ranks first. The overlay shows the image with the mask tinted and
 outlined, points on the object in green and beside it in red, and the box.")]
+#[command(group = clap::ArgGroup::new("prompt").args(["points", "bounds"]).required(true).multiple(true))]
 pub(crate) struct Args {
     /// Checkpoint (.pth or .safetensors), or `embedded` for the small base in this program
     #[arg(long, value_name = "FILE")]
@@ -47,7 +48,6 @@ pub(crate) struct Args {
     model: Option<String>,
     /// A point on the object, or with label 0 beside it; may be given several times
     #[arg(long = "point", value_name = "X,Y[,LABEL]", allow_hyphen_values = true)]
-    #[arg(required_unless_present = "bounds")]
     points: Vec<PointPrompt>,
     /// A box around the object
     #[arg(long = "box", value_name = "X0,Y0,X1,Y1", allow_hyphen_values = true)]
@@ -94,14 +94,15 @@ struct MaskFacts {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let inputs = [args.image.as_path(), Path::new(&args.weights)];
-    output_file::prepare(&args.out, Some("png"), &inputs)?;
-    if let Some(path) = &args.overlay {
-        output_file::prepare(path, Some("png"), &inputs)?;
-        check_apart(path, &args.out)?;
+    let outputs = outputs(args);
+    for (_, path, extension) in &outputs {
+        output_file::prepare(path, Some(extension), &inputs)?;
     }
-    if let Some(path) = &args.save_logits {
-        output_file::prepare(path, Some("safetensors"), &inputs)?;
-    }
+    let names: Vec<_> = outputs
+        .iter()
+        .map(|(option, path, _)| (*option, *path))
+        .collect();
+    output_file::check_apart(&names)?;
     let image = read_image(&args.image)?;
     let device = args.device.device.open()?;
     let prompts = prompts(&args.points, args.bounds, &device);
@@ -136,15 +137,17 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     show(&document)
 }
 
-/// Refuse one name for two files.
-fn check_apart(overlay: &Path, mask: &Path) -> Result<(), Failure> {
-    if overlay == mask {
-        return Err(Failure::usage(
-            format!("mask and overlay are both `{}`", mask.display()),
-            "give --overlay another name",
-        ));
-    }
-    Ok(())
+/// Every file to write: its option, its name and its ending.
+fn outputs(args: &Args) -> Vec<(&'static str, &Path, &'static str)> {
+    let mut outputs = vec![("--out", args.out.as_path(), "png")];
+    outputs.extend(
+        args.overlay
+            .as_deref()
+            .map(|path| ("--overlay", path, "png")),
+    );
+    let logits = args.save_logits.as_deref();
+    outputs.extend(logits.map(|path| ("--save-logits", path, "safetensors")));
+    outputs
 }
 
 fn in_words(path: &Path) -> String {
