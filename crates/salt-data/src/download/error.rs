@@ -62,6 +62,34 @@ pub enum DownloadError {
         /// What the system said.
         problem: String,
     },
+    /// The server's name, or that of the proxy, leads nowhere.
+    #[error(
+        "expected the name in {url} to lead to a server, received: {problem}; \
+         check the network and the proxy (HTTPS_PROXY), then give the same command again"
+    )]
+    Unresolved {
+        /// The address.
+        url: String,
+        /// What the system said.
+        problem: String,
+    },
+    /// No connection to the last address: where there is no network, the file can be brought.
+    #[error(
+        "{}; {}, or download {} on another machine, compare its {checksum}, and put it in {} as {file_name}",
+        failure.problem(), failure.remedy(), urls.join(" or "), folder.display()
+    )]
+    Unreachable {
+        /// What happened.
+        failure: Box<DownloadError>,
+        /// The name it must have.
+        file_name: String,
+        /// Where it must be.
+        folder: PathBuf,
+        /// Where it is to be had.
+        urls: Vec<String>,
+        /// Kind and digits.
+        checksum: String,
+    },
     /// The server is not whom it should be, or the connection is inspected on its way.
     #[error(
         "expected a trusted TLS connection to {url}, received: {problem}; where the network inspects TLS, set \
@@ -249,6 +277,9 @@ fn advice(status: u16) -> &'static str {
     }
 }
 
+/// What is waited for until there is a connection.
+pub(super) const CONNECTION: &str = "a connection";
+
 impl DownloadError {
     pub(super) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         use io::ErrorKind as E;
@@ -271,7 +302,11 @@ impl DownloadError {
     /// Whether it may be gone at the next attempt.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Connect { .. } | Self::Timeout { .. } | Self::Cut { .. } => true,
+            Self::Connect { .. }
+            | Self::Unresolved { .. }
+            | Self::Timeout { .. }
+            | Self::Cut { .. } => true,
+            Self::Unreachable { failure, .. } => failure.is_transient(),
             Self::Status { status, .. } => matches!(status, 408 | 429 | 500 | 502 | 503 | 504),
             Self::NoMirrorLeft { failures, .. } => failures.iter().any(Self::is_transient),
             _ => false,
@@ -284,6 +319,18 @@ impl DownloadError {
             self,
             Self::Checksum { .. } | Self::Size { .. } | Self::WebPage { .. }
         )
+    }
+
+    /// Whether nobody was reached, at the last address.
+    pub(super) fn is_about_the_network(&self) -> bool {
+        match self {
+            Self::Connect { .. } | Self::Unresolved { .. } => true,
+            Self::Timeout { what, .. } => *what == CONNECTION,
+            Self::NoMirrorLeft { failures, .. } => {
+                failures.last().is_some_and(Self::is_about_the_network)
+            }
+            _ => false,
+        }
     }
 
     /// Whether another address would not help.

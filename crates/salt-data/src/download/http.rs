@@ -7,6 +7,7 @@ use std::time::Duration;
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body, Error, Proxy, Timeout};
 
+use super::error::CONNECTION;
 use super::{DownloadError, FetchOptions};
 
 const USER_AGENT: &str = concat!("salt/", env!("CARGO_PKG_VERSION"));
@@ -80,7 +81,7 @@ impl<'a> Client<'a> {
         match error {
             Error::Timeout(Timeout::Resolve | Timeout::Connect) => DownloadError::Timeout {
                 url,
-                what: "a connection",
+                what: CONNECTION,
                 after: timeouts.connect,
             },
             Error::Timeout(Timeout::RecvResponse) => DownloadError::Timeout {
@@ -112,17 +113,24 @@ impl<'a> Client<'a> {
                 url,
                 problem: error.to_string(),
             },
+            Error::Io(error) if is_no_name(&error) => DownloadError::Unresolved {
+                url,
+                problem: error.to_string(),
+            },
             Error::Io(error) => DownloadError::Connect {
                 url,
                 problem: error.to_string(),
             },
-            Error::HostNotFound
-            | Error::ConnectionFailed
-            | Error::ConnectProxyFailed(_)
-            | Error::InvalidProxyUrl => DownloadError::Connect {
+            Error::HostNotFound => DownloadError::Unresolved {
                 url,
                 problem: error.to_string(),
             },
+            Error::ConnectionFailed | Error::ConnectProxyFailed(_) | Error::InvalidProxyUrl => {
+                DownloadError::Connect {
+                    url,
+                    problem: error.to_string(),
+                }
+            }
             other => DownloadError::Protocol {
                 url,
                 problem: other.to_string(),
@@ -146,6 +154,13 @@ impl<'a> Client<'a> {
             other => other,
         }
     }
+}
+
+/// Whether an error is that of looking up a name. The standard library has no kind for it: on Unix it begins the
+/// message itself, on Windows it is one of the socket errors (`WSAHOST_NOT_FOUND` to `WSANO_DATA`).
+fn is_no_name(error: &io::Error) -> bool {
+    error.to_string().starts_with("failed to lookup address")
+        || (cfg!(windows) && matches!(error.raw_os_error(), Some(11001..=11004)))
 }
 
 fn certificates(path: &Path) -> Result<RootCerts, DownloadError> {

@@ -10,6 +10,9 @@ use super::{DownloadError, FetchOptions, Progress, Remote, Report, transfer};
 /// An attempt that has brought this much was none in vain, and attempts are counted anew.
 const WORTH_BYTES: u64 = 1 << 20;
 
+/// Further attempts after a name that leads nowhere: mostly there is no network, and waiting brings none.
+const RETRIES_OF_A_NAME: u32 = 1;
+
 /// While waiting, look this often whether to stop.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -76,12 +79,19 @@ fn from_one(
         }
         let wait = wait_before_next(&error, attempt, options);
         match wait {
-            Some(wait) if error.is_transient() && attempt <= options.retries => {
+            Some(wait) if error.is_transient() && attempt <= retries(&error, options) => {
                 sleep(&error, attempt, wait, partial, report)?;
             }
             _ => return Err(error),
         }
         attempt += 1;
+    }
+}
+
+fn retries(error: &DownloadError, options: &FetchOptions) -> u32 {
+    match error {
+        DownloadError::Unresolved { .. } => options.retries.min(RETRIES_OF_A_NAME),
+        _ => options.retries,
     }
 }
 

@@ -123,8 +123,11 @@ pub fn fetch(
         Present::Absent => {}
     }
     let partial = Partial::open(&target)?;
-    mirrors::fetch(remote, partial, options, report)?;
-    Ok(target)
+    match mirrors::fetch(remote, partial, options, report) {
+        Ok(()) => Ok(target),
+        Err(error) if error.is_about_the_network() => Err(unreachable(remote, folder, error)),
+        Err(error) => Err(error),
+    }
 }
 
 /// What stands at the file's place.
@@ -152,11 +155,25 @@ fn present(
     }
 }
 
+fn unreachable(remote: &Remote<'_>, folder: &Path, failure: DownloadError) -> DownloadError {
+    DownloadError::Unreachable {
+        failure: Box::new(failure),
+        file_name: remote.file_name.to_owned(),
+        folder: folder.to_owned(),
+        urls: owned(remote.urls),
+        checksum: remote.checksum.to_string(),
+    }
+}
+
+fn owned(urls: &[&str]) -> Vec<String> {
+    urls.iter().map(|url| (*url).to_owned()).collect()
+}
+
 fn offline(remote: &Remote<'_>, folder: &Path) -> DownloadError {
     DownloadError::Offline {
         file_name: remote.file_name.to_owned(),
         folder: folder.to_owned(),
-        urls: remote.urls.iter().map(|url| (*url).to_owned()).collect(),
+        urls: owned(remote.urls),
         checksum: remote.checksum.to_string(),
     }
 }

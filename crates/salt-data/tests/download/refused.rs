@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::server::{Reply, Server, file};
 use super::{ETAG, Place, content};
-use salt_data::download::DownloadError;
+use salt_data::download::{DownloadError, Progress};
 
 /// A fetch from a server that always answers so must fail with an error that matches.
 macro_rules! refused {
@@ -180,13 +180,55 @@ fn a_server_that_is_not_there_and_one_without_a_certificate() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/a", free.local_addr().unwrap());
     drop(free);
-    let error = refused!(Place::new(&[url], b"x"), DownloadError::Connect { .. });
-    assert!(error.remedy().contains("proxy"), "{error}");
+    let place = Place::new(std::slice::from_ref(&url), b"x").retries(2);
+    let error = refused!(place, DownloadError::Unreachable { .. });
+    assert!(error.problem().contains(&url), "{error}");
+    assert!(error.is_transient());
+    // Where there is no network, the file can be brought.
+    let folder = place.folder.path().display().to_string();
+    for words in ["proxy", &url, &place.sha256, &folder, super::NAME] {
+        assert!(error.remedy().contains(words), "{words}: {error}");
+    }
 
     let server = Server::start(|_| Reply::status(200));
     let place = Place::new(&[server.https("a")], b"x").retries(3);
     let error = refused!(place, DownloadError::Tls { .. });
     assert!(error.to_string().contains("SSL_CERT_FILE"), "{error}");
+}
+
+/// The last address decides what to do, and the others are told.
+#[test]
+fn after_every_address_the_way_without_a_network_is_told() {
+    let broken = Server::start(|_| Reply::status(404));
+    let nowhere = "http://127.0.0.1:1/b".to_owned();
+    let place = Place::new(&[broken.url("a"), nowhere.clone()], b"x");
+    let error = refused!(place, DownloadError::Unreachable { .. });
+    assert!(error.problem().contains("HTTP status 404"), "{error}");
+    assert!(error.remedy().contains(&place.sha256), "{error}");
+    let place = Place::new(&[nowhere, broken.url("a")], b"x");
+    refused!(place, DownloadError::NoMirrorLeft { .. });
+}
+
+#[test]
+fn a_name_that_leads_nowhere_is_tried_once_more() {
+    // Longer than a part of a name may be, so that no server of names is asked.
+    let url = format!("http://{}.invalid/a", "a".repeat(64));
+    let place = Place::new(&[url], b"x").retries(9);
+    let mut attempts = 0;
+    let outcome = place.fetch_until(|progress| {
+        attempts = attempts.max(match progress {
+            Progress::Waiting { attempt, .. } => *attempt,
+            _ => 0,
+        });
+        false
+    });
+    let error = outcome.unwrap_err();
+    let DownloadError::Unreachable { failure, .. } = &error else {
+        panic!("{error}");
+    };
+    let is_name = matches!(**failure, DownloadError::Unresolved { .. });
+    assert!(is_name && error.remedy().contains(&place.sha256), "{error}");
+    assert_eq!(attempts, 1);
 }
 
 #[test]
