@@ -3,8 +3,6 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use same_file::is_same_file;
-
 use crate::failure::Failure;
 
 /// Refuse a folder, another file ending, the files that are read for it and a place where nothing can be written,
@@ -34,10 +32,7 @@ pub(crate) fn prepare(
         ));
     }
     // A file that is not there yet is none of the inputs.
-    if inputs
-        .iter()
-        .any(|input| is_same_file(input, path).unwrap_or(false))
-    {
+    if inputs.iter().any(|input| is_same(input, path)) {
         return Err(Failure::usage(
             format!("`{}` is read and would be overwritten", path.display()),
             "give the output another name",
@@ -68,14 +63,36 @@ pub(crate) fn check_apart(outputs: &[(&str, &Path)]) -> Result<(), Failure> {
 }
 
 fn is_one_file(a: &Path, b: &Path) -> bool {
-    if is_same_file(a, b).unwrap_or(false) {
+    if is_same(a, b) {
         return true;
     }
-    let same_folder = is_same_file(folder_of(a), folder_of(b)).unwrap_or(false);
+    let same_folder = is_same(folder_of(a), folder_of(b));
     match (a.file_name(), b.file_name()) {
         (Some(a), Some(b)) => same_folder && is_one_name(a, b),
         _ => false,
     }
+}
+
+/// Whether two paths lead to one thing that is there. Nothing is opened for it: a pipe would wait for its writer.
+fn is_same(a: &Path, b: &Path) -> bool {
+    match (a.canonicalize(), b.canonicalize()) {
+        (Ok(one), Ok(other)) => one == other || is_one_inode(&one, &other),
+        _ => false,
+    }
+}
+
+#[cfg(unix)]
+fn is_one_inode(a: &Path, b: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let number = |path: &Path| path.metadata().map(|about| (about.dev(), about.ino()));
+    matches!((number(a), number(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+/// The standard library has no number of a file here. Files are replaced whole, so another name of an input keeps what
+/// it has.
+#[cfg(not(unix))]
+fn is_one_inode(_: &Path, _: &Path) -> bool {
+    false
 }
 
 /// Whether two names of files that do not exist yet are one: most file systems of two of the three systems take
@@ -200,13 +217,13 @@ mod tests {
             check("w/a.png", "a.png", true);
             std::fs::write(path("w/a.png"), "an image").unwrap();
         }
-        std::fs::hard_link(path("w/a.png"), path("w/hard.png")).unwrap();
-        check("w/a.png", "w/hard.png", false);
-        let hard = path("w/hard.png");
-        let error = prepare(&hard, Some("png"), &[&path("w/a.png")]).unwrap_err();
-        assert!(format!("{error:?}").contains("overwritten"), "{error:?}");
         #[cfg(unix)]
         {
+            std::fs::hard_link(path("w/a.png"), path("w/hard.png")).unwrap();
+            check("w/a.png", "w/hard.png", false);
+            let hard = path("w/hard.png");
+            let error = prepare(&hard, Some("png"), &[&path("w/a.png")]).unwrap_err();
+            assert!(format!("{error:?}").contains("overwritten"), "{error:?}");
             std::os::unix::fs::symlink("w", path("v")).unwrap();
             check("w/new.png", "v/new.png", false);
             check("w/new.png", "v/other.png", true);
