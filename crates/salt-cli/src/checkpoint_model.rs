@@ -75,7 +75,8 @@ pub(crate) fn config(
                 .map_err(|error| without_recipe(error, KNOWN_MODELS))?,
         ),
         None => {
-            let (name, config) = SamConfig::of_checkpoint(checkpoint).map_err(|error| without_recipe(error, KNOWN_MODELS))?;
+            let (name, config) = SamConfig::of_checkpoint(checkpoint)
+                .map_err(|error| without_recipe(error, KNOWN_MODELS))?;
             (name.to_owned(), config)
         }
     })
@@ -89,7 +90,10 @@ pub(crate) fn sam(
 ) -> Result<(String, Sam), Failure> {
     let (name, config) = config(&checkpoint, name)?;
     let sam = checkpoint.into_sam(&config, None, device);
-    Ok((name, sam.map_err(|error| without_recipe(error, OTHER_MODEL))?))
+    Ok((
+        name,
+        sam.map_err(|error| without_recipe(error, OTHER_MODEL))?,
+    ))
 }
 
 /// A decoded picture as salt-sam takes it.

@@ -124,6 +124,30 @@ fn offline_says_what_to_bring_and_where() {
 }
 
 #[test]
+fn without_a_connection_it_says_what_to_bring_too() {
+    let tmp = tempfile::tempdir().unwrap();
+    let out = tmp.path().display().to_string();
+    // A proxy that is not there: nothing leaves this machine, and nothing is looked up.
+    let words = ["weights", "fetch", "sam_vit_b", "--out", &out];
+    let mut fetch = command(&words);
+    for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
+        fetch.env_remove(name).env_remove(name.to_uppercase());
+    }
+    let proxy = format!("http://{}.invalid:1", "a".repeat(64));
+    let output = fetch.env("HTTPS_PROXY", proxy).output().unwrap();
+    check(
+        &output,
+        1,
+        &[
+            "hint: check the network and the proxy",
+            "download https://dl.fbaipublicfiles.com/segment_anything/sam_vit_b_01ec64.pth",
+            "sha256 ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912",
+            &out,
+        ],
+    );
+}
+
+#[test]
 fn a_folder_that_is_a_file_is_wrong_use() {
     let tmp = tempfile::tempdir().unwrap();
     let file = tmp.path().join("file");
