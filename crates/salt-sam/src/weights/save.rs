@@ -1,14 +1,15 @@
 //! A model into `.safetensors`.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write;
 use std::path::Path;
+use std::rc::Rc;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 use half::f16;
-use safetensors::Dtype;
-use safetensors::tensor::TensorView;
+use safetensors::tensor::View;
+use safetensors::{Dtype, SafeTensorError};
 
 use super::PROMPT_TOKENS;
 use super::apply::checkpoint_key;
@@ -45,6 +46,17 @@ pub struct SaveOptions {
 /// # Errors
 /// [`SamError::Config`] when the model still carries an adapter or a value does not fit the format.
 pub fn to_bytes(sam: &Sam, options: &SaveOptions) -> Result<Vec<u8>, SamError> {
+    let (tensors, metadata) = contents(sam, options)?;
+    safetensors::serialize(tensors, metadata).map_err(|e| SamError::Config(e.to_string()))
+}
+
+type Metadata = Option<HashMap<String, String>>;
+
+/// What stands in the file.
+fn contents(
+    sam: &Sam,
+    options: &SaveOptions,
+) -> Result<(BTreeMap<String, Lazy>, Metadata), SamError> {
     let mut collect = Collect {
         trail: Vec::new(),
         precision: options.precision,
@@ -55,55 +67,104 @@ pub fn to_bytes(sam: &Sam, options: &SaveOptions) -> Result<Vec<u8>, SamError> {
     if let Some(error) = collect.error {
         return Err(SamError::Config(error));
     }
-    let refused = |e: safetensors::SafeTensorError| SamError::Config(e.to_string());
-    let dtype = match options.precision {
-        Precision::Full => Dtype::F32,
-        Precision::Half => Dtype::F16,
-    };
-    let mut views = BTreeMap::new();
-    for (key, (shape, data)) in &collect.tensors {
-        let view = TensorView::new(dtype, shape.clone(), data).map_err(refused)?;
+    let mut tensors = BTreeMap::new();
+    for (key, tensor) in collect.tensors {
         let key = match options.naming {
-            Naming::Original => key.clone(),
+            Naming::Original => key,
             Naming::HuggingFace => {
                 if key == POSITIONAL_MATRIX {
                     // transformers reads the copy and overwrites the other with it.
-                    views.insert(HF_DUPLICATE.to_owned(), view.clone());
+                    tensors.insert(HF_DUPLICATE.to_owned(), tensor.clone());
                 }
-                to_hugging_face(key)
+                to_hugging_face(&key)
             }
         };
-        views.insert(key, view);
+        tensors.insert(key, tensor);
     }
     let json = serde_json::to_string(&options.metadata)
         .map_err(|e| SamError::Config(format!("metadata: {e}")))?;
-    let header = HashMap::from([(METADATA_KEY.to_owned(), json)]);
-    safetensors::serialize(views, Some(header)).map_err(refused)
+    let metadata = HashMap::from([(METADATA_KEY.to_owned(), json)]);
+    Ok((tensors, Some(metadata)))
 }
 
-/// Writes a checkpoint: a temporary file beside the target, synced, then renamed over it.
+/// Writes a checkpoint: a temporary file beside the target, synced, then renamed over it. A tensor at a time, so that
+/// little memory is needed beside the model's own. What was written goes again when it fails.
 ///
 /// # Errors
 /// As [`to_bytes`], and [`SamError::Io`].
 pub fn save(sam: &Sam, path: &Path, options: &SaveOptions) -> Result<(), SamError> {
-    let bytes = to_bytes(sam, options)?;
+    let (tensors, metadata) = contents(sam, options)?;
     let temporary = path.with_extension("safetensors.partial");
-    let write = || -> std::io::Result<()> {
-        let mut file = std::fs::File::create(&temporary)?;
-        file.write_all(&bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, path)
-    };
-    write().map_err(|source| SamError::Io {
+    let io = |source| SamError::Io {
         path: path.to_owned(),
         source,
+    };
+    let write = || -> Result<(), SamError> {
+        match safetensors::serialize_to_file(tensors, metadata, &temporary) {
+            Ok(()) => {}
+            Err(SafeTensorError::IoError(source)) => return Err(io(source)),
+            Err(error) => return Err(SamError::Config(error.to_string())),
+        }
+        let synced = std::fs::File::options()
+            .write(true)
+            .open(&temporary)
+            .and_then(|file| file.sync_all());
+        synced
+            .and_then(|()| std::fs::rename(&temporary, path))
+            .map_err(io)
+    };
+    write().inspect_err(|_| {
+        // The failure is what is told; a file that cannot be removed is the smaller trouble.
+        let _ = std::fs::remove_file(&temporary);
     })
+}
+
+/// A tensor whose bytes are made when they are asked for.
+#[derive(Clone)]
+struct Lazy {
+    shape: Vec<usize>,
+    precision: Precision,
+    values: Rc<dyn Fn() -> Vec<f32>>,
+}
+
+impl View for Lazy {
+    fn dtype(&self) -> Dtype {
+        match self.precision {
+            Precision::Full => Dtype::F32,
+            Precision::Half => Dtype::F16,
+        }
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        let values = (self.values)();
+        let mut bytes = Vec::with_capacity(self.data_len());
+        match self.precision {
+            Precision::Full => values.iter().for_each(|v| bytes.extend(v.to_le_bytes())),
+            Precision::Half => {
+                let half = values.iter().map(|v| f16::from_f32(*v));
+                half.for_each(|v| bytes.extend(v.to_le_bytes()));
+            }
+        }
+        Cow::Owned(bytes)
+    }
+
+    fn data_len(&self) -> usize {
+        let size = match self.precision {
+            Precision::Full => size_of::<f32>(),
+            Precision::Half => size_of::<f16>(),
+        };
+        self.shape.iter().product::<usize>() * size
+    }
 }
 
 struct Collect {
     trail: Vec<(String, String)>,
     precision: Precision,
-    tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)>,
+    tensors: BTreeMap<String, Lazy>,
     error: Option<String>,
 }
 
@@ -131,25 +192,29 @@ impl ModuleVisitor for Collect {
         } else {
             tensor
         };
-        let data = tensor.into_data().convert::<f32>();
-        let shape = data.shape().to_vec();
-        let values: Vec<f32> = data.iter::<f32>().collect();
-        let bytes = match self.precision {
-            Precision::Full => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-            Precision::Half => {
-                if let Some(v) = values.iter().find(|v| !f16::from_f32(**v).is_finite()) {
-                    self.error
-                        .get_or_insert(format!("`{key}` holds {v}, which half precision cannot"));
-                }
-                values
-                    .iter()
-                    .flat_map(|v| f16::from_f32(*v).to_le_bytes())
-                    .collect()
-            }
+        let shape = tensor.dims().to_vec();
+        let values = move || {
+            let data = tensor.clone().into_data();
+            data.iter::<f32>().collect::<Vec<f32>>()
         };
-        // What a checkpoint without tokens is given stays out of it: the original takes no other key.
-        if key != PROMPT_TOKENS || values.iter().any(|value| *value != 0.0) {
-            self.tensors.insert(key, (shape, bytes));
+        if self.precision == Precision::Half {
+            let overflow = values()
+                .into_iter()
+                .find(|v| !f16::from_f32(*v).is_finite());
+            if let Some(v) = overflow {
+                self.error
+                    .get_or_insert(format!("`{key}` holds {v}, which half precision cannot"));
+            }
         }
+        // What a checkpoint without tokens is given stays out of it: the original takes no other key.
+        if key == PROMPT_TOKENS && values().iter().all(|value| *value == 0.0) {
+            return;
+        }
+        let tensor = Lazy {
+            shape,
+            precision: self.precision,
+            values: Rc::new(values),
+        };
+        self.tensors.insert(key, tensor);
     }
 }
