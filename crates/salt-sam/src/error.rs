@@ -35,6 +35,33 @@ pub enum SamError {
         /// Why it was refused.
         reason: String,
     },
+    /// A checkpoint in which no Segment Anything is recognised.
+    #[error(
+        "the weights hold no image encoder of Segment Anything: {0}; rename the tensors, or give a checkpoint of \
+         sam_nano, sam_vit_b, sam_vit_l or sam_vit_h"
+    )]
+    NoEncoder(NoEncoder),
+    /// A checkpoint with more than one Segment Anything.
+    #[error(
+        "expected the weights of one Segment Anything, received several: {}; save those that you want as a file of \
+         their own",
+        at_places(places)
+    )]
+    SeveralModels {
+        /// What stands before the keys of each; nothing for one at the top.
+        places: Vec<String>,
+    },
+    /// Two tensors of a checkpoint that stand for the same one.
+    #[error(
+        "expected `{first}` and `{second}` to be the same, received two that differ; keep the one that the weights \
+         were trained with"
+    )]
+    Contradiction {
+        /// One key.
+        first: &'static str,
+        /// The other.
+        second: &'static str,
+    },
     /// The keys of a checkpoint do not match the model.
     #[error("checkpoint does not match the model: {0}")]
     Keys(KeyMismatch),
@@ -81,6 +108,67 @@ pub enum SamError {
     Prompt(String),
 }
 
+fn at_places(places: &[String]) -> String {
+    let shown = places
+        .iter()
+        .take(KeyMismatch::SHOWN)
+        .map(|place| match place.strip_suffix('.') {
+            Some(place) => format!("under `{}`", shown(place)),
+            None => "at the top".to_owned(),
+        });
+    let mut text = shown.collect::<Vec<_>>().join(", ");
+    if places.len() > KeyMismatch::SHOWN {
+        text += ", ...";
+    }
+    text
+}
+
+/// A key for a message: a file may hold very long ones, and such that move a terminal's cursor.
+fn shown(key: &str) -> String {
+    const MOST: usize = 160;
+    let mut text: String = key
+        .chars()
+        .take(MOST)
+        .flat_map(char::escape_debug)
+        .collect();
+    if key.chars().nth(MOST).is_some() {
+        text += "...";
+    }
+    text
+}
+
+/// What a checkpoint has in place of the tensors that tell a Segment Anything.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct NoEncoder {
+    /// The keys that are looked for and were not found, with the nearest received ones.
+    pub missing: Vec<(&'static str, Option<String>)>,
+    /// The first received keys.
+    pub received: Vec<String>,
+    /// How many there are.
+    pub count: usize,
+}
+
+impl std::fmt::Display for NoEncoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let missing = self.missing.iter().map(|(key, nearest)| match nearest {
+            Some(nearest) => format!("`{key}` [nearest: {}]", shown(nearest)),
+            None => format!("`{key}`"),
+        });
+        let missing = missing.collect::<Vec<_>>().join(" and ");
+        write!(f, "expected {missing}, received ")?;
+        if self.count == 0 {
+            return write!(f, "no tensor");
+        }
+        let received: Vec<String> = self.received.iter().map(|key| shown(key)).collect();
+        let more = if self.count > received.len() {
+            ", ..."
+        } else {
+            ""
+        };
+        write!(f, "{} others ({}{more})", self.count, received.join(", "))
+    }
+}
+
 /// Keys that one side has and the other lacks, with the nearest names of the other side.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct KeyMismatch {
@@ -119,9 +207,9 @@ impl std::fmt::Display for KeyMismatch {
                 if i > 0 {
                     write!(f, ", ")?;
                 }
-                match near {
-                    Some(near) => write!(f, "{key} [nearest: {near}]")?,
-                    None => write!(f, "{key}")?,
+                write!(f, "{}", shown(key))?;
+                if let Some(near) = near {
+                    write!(f, " [nearest: {near}]")?;
                 }
             }
             if self.unused.len() > Self::SHOWN {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Checkpoint, PROMPT_TOKENS};
 use crate::config::{MODELS, SamConfig};
-use crate::error::SamError;
+use crate::error::{NoEncoder, SamError};
 
 impl SamConfig {
     /// Name and sizes of the registered model nearest to a checkpoint in width, depth and patches, at the
@@ -12,12 +12,13 @@ impl SamConfig {
     /// loading says what differs.
     ///
     /// # Errors
-    /// [`SamError::Config`] for a checkpoint without an image encoder of Segment Anything.
+    /// [`SamError::NoEncoder`] for a checkpoint without an image encoder of Segment Anything, [`SamError::Config`] for
+    /// one whose encoder has tensors of another kind.
     pub fn of_checkpoint(checkpoint: &Checkpoint) -> Result<(&'static str, Self), SamError> {
         let sizes = Sizes::of(checkpoint)?;
         let models = MODELS.iter().map(|(name, config)| (*name, config()));
         let nearest = models.min_by_key(|(_, config)| sizes.distance(config));
-        let (name, config) = nearest.ok_or_else(no_encoder)?;
+        let (name, config) = nearest.ok_or_else(|| no_encoder(checkpoint))?;
         Ok((name, sizes.applied_to(config)))
     }
 
@@ -30,12 +31,36 @@ impl SamConfig {
     }
 }
 
-fn no_encoder() -> SamError {
-    SamError::Config(
-        "the weights hold no image encoder of Segment Anything; give a checkpoint of sam_nano, \
-         sam_vit_b, sam_vit_l or sam_vit_h"
-            .to_owned(),
-    )
+const PATCHES: &str = "image_encoder.patch_embed.proj.weight";
+const POSITIONS: &str = "image_encoder.pos_embed";
+
+/// Received keys that a message names.
+const SHOWN: usize = 3;
+
+/// Longest key that is compared with those that are looked for.
+const MAX_COMPARED: usize = 1000;
+
+fn no_encoder(checkpoint: &Checkpoint) -> SamError {
+    let keys = checkpoint.tensors.keys();
+    let absent = |key: &&str| !checkpoint.tensors.contains_key(*key);
+    let missing = [PATCHES, POSITIONS].into_iter().filter(absent);
+    SamError::NoEncoder(NoEncoder {
+        missing: missing.map(|key| (key, nearest(checkpoint, key))).collect(),
+        received: keys.clone().take(SHOWN).cloned().collect(),
+        count: keys.len(),
+    })
+}
+
+/// The key that most likely means `wanted`: one that ends in it, or the most similar one.
+fn nearest(checkpoint: &Checkpoint, wanted: &str) -> Option<String> {
+    let keys = checkpoint.tensors.keys();
+    let score = |key: &str| match key.ends_with(wanted) {
+        true => 2.0,
+        false => strsim::jaro_winkler(key, wanted),
+    };
+    keys.filter(|key| key.len() < MAX_COMPARED)
+        .max_by(|a, b| score(a).total_cmp(&score(b)))
+        .cloned()
 }
 
 /// Sizes as the tensors tell them.
@@ -56,11 +81,14 @@ impl Sizes {
             let tensor = checkpoint.tensors.get(key);
             tensor.map(|tensor| tensor.shape.as_slice())
         };
-        let patches = shape("image_encoder.patch_embed.proj.weight");
-        let positions = shape("image_encoder.pos_embed");
-        let (Some(&[embed_dim, _, patch_size, _]), Some(&[_, grid, _, _])) = (patches, positions)
-        else {
-            return Err(no_encoder());
+        let (Some(patches), Some(positions)) = (shape(PATCHES), shape(POSITIONS)) else {
+            return Err(no_encoder(checkpoint));
+        };
+        let (&[embed_dim, _, patch_size, _], &[_, grid, _, _]) = (patches, positions) else {
+            return Err(SamError::Config(format!(
+                "expected `{PATCHES}` and `{POSITIONS}` of 4 dimensions each, received shapes {patches:?} and \
+                 {positions:?}; give a checkpoint of sam_nano, sam_vit_b, sam_vit_l or sam_vit_h"
+            )));
         };
         let blocks = checkpoint
             .tensors
@@ -152,6 +180,61 @@ mod tests {
             tensors: BTreeMap::new(),
             metadata: BTreeMap::new(),
         };
-        assert!(SamConfig::of_checkpoint(&empty).is_err());
+        let message = SamConfig::of_checkpoint(&empty).unwrap_err().to_string();
+        assert!(message.contains("received no tensor;"), "{message}");
+    }
+
+    #[test]
+    fn a_key_that_was_renamed_is_brought_with_the_nearest() {
+        let check = |rename: fn(&str) -> Option<String>, words: &[&str]| {
+            let mut checkpoint = shapes(&SamConfig::nano(), None);
+            let tensors = std::mem::take(&mut checkpoint.tensors).into_iter();
+            let renamed = tensors.filter_map(|(key, tensor)| Some((rename(&key)?, tensor)));
+            checkpoint.tensors = renamed.collect();
+            let error = SamConfig::of_checkpoint(&checkpoint).unwrap_err();
+            let is_told = matches!(error, SamError::NoEncoder(_));
+            let message = error.to_string();
+            assert!(is_told, "{message}");
+            for word in words {
+                assert!(message.contains(word), "`{word}` in: {message}");
+            }
+        };
+        check(
+            |key| Some(key.replace("pos_embed", "pos_embedding")),
+            &[
+                "expected `image_encoder.pos_embed` [nearest: image_encoder.pos_embedding], received 8 others \
+                 (image_encoder.blocks.0.norm1.weight, image_encoder.blocks.1",
+                ", ...); rename the tensors",
+            ],
+        );
+        check(
+            |key| Some(key.replace("embed.proj.", "embed.projection.")),
+            &["proj.weight` [nearest: image_encoder.patch_embed.projection.weight]"],
+        );
+        check(
+            |key| (!key.contains("patch_embed")).then(|| key.to_owned()),
+            &[
+                "expected `image_encoder.patch_embed.proj.weight` [nearest: ",
+                "7 others",
+            ],
+        );
+        check(
+            |key| Some(format!("sam.{key}")),
+            &[
+                "[nearest: sam.image_encoder.patch_embed.proj.weight]",
+                "`image_encoder.pos_embed` [nearest: sam.image_encoder.pos_embed]",
+            ],
+        );
+    }
+
+    #[test]
+    fn an_encoder_of_other_dimensions_is_refused() {
+        let mut checkpoint = shapes(&SamConfig::nano(), None);
+        let flat = StoredTensor::new(vec![256, 192], Vec::new());
+        checkpoint.tensors.insert(POSITIONS.into(), flat);
+        let message = SamConfig::of_checkpoint(&checkpoint)
+            .unwrap_err()
+            .to_string();
+        assert!(message.contains("[256, 192]"), "{message}");
     }
 }

@@ -3,6 +3,7 @@
 //! | file | job |
 //! |---|---|
 //! | `read` | `.safetensors` and `.pth` into named tensors; nothing is ever executed |
+//! | `wrapped` | what training scripts put around weights, taken off |
 //! | `stored` | one tensor of a file, read when it is asked for |
 //! | `published` | the checkpoints that others publish: where, how large, which checksum |
 //! | `names` | Hugging Face names to original names and back |
@@ -19,6 +20,7 @@ mod published;
 mod read;
 mod save;
 mod stored;
+mod wrapped;
 
 pub use embedded::{embedded_nano, embedded_nano_bytes, embedded_nano_card};
 pub use names::{Naming, to_hugging_face, to_original};
@@ -42,7 +44,7 @@ pub const PROMPT_TOKENS: &str = "prompt_tokens";
 pub const TOKEN_NAMES: &str = "prompt_token_names";
 
 /// Loads a checkpoint file into a model of `config`: official `.pth`, or `.safetensors` with
-/// original or Hugging Face names. Another `config.image_size` than the checkpoint's resamples the
+/// original or Hugging Face names, also as training scripts wrap them ([`Checkpoint::read`]). Another `config.image_size` than the checkpoint's resamples the
 /// positions. `token_init` names the stored prompt token from which every class token starts;
 /// without it stored tokens are taken over, their number must fit; a checkpoint that has none (all official
 /// ones) gives zeros.

@@ -61,7 +61,10 @@ const MLP_LAYERS: &[(&str, &str)] = &[
 /// Hugging Face keeps a second copy of the positional matrix at the top.
 pub(super) const HF_DUPLICATE: &str = "shared_image_embedding.positional_embedding";
 
-/// The original key of the tensor that [`HF_DUPLICATE`] repeats.
+/// The tensor that [`HF_DUPLICATE`] repeats.
+pub(super) const HF_MATRIX: &str = "prompt_encoder.shared_embedding.positional_embedding";
+
+/// The original key of [`HF_MATRIX`].
 pub(super) const POSITIONAL_MATRIX: &str =
     "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix";
 

@@ -1,5 +1,6 @@
 //! Files into named tensors. Only headers are read here; values follow when they are put into a model.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::Read;
@@ -10,8 +11,9 @@ use pytorch_reader::PytorchReader;
 use safetensors::SafeTensors;
 use safetensors::tensor::Metadata;
 
-use super::names::{HF_DUPLICATE, POSITIONAL_MATRIX, to_original};
+use super::names::{HF_DUPLICATE, HF_MATRIX, POSITIONAL_MATRIX, to_original};
 use super::stored::{FilePart, StoredTensor, decode};
+use super::wrapped::unwrapped;
 use crate::error::SamError;
 use crate::preprocess::{PIXEL_MEAN, PIXEL_STD};
 
@@ -38,8 +40,12 @@ impl Checkpoint {
     /// Opens `.safetensors`, `.pth` or `.pt`. Hugging Face names become original names. Values are read
     /// when they are asked for ([`StoredTensor::read`]): the file has to stay as it is until then.
     ///
+    /// What training scripts wrap weights in is taken off: `module.` before every key (`DistributedDataParallel`), and
+    /// a nest under `model`, `state_dict` or `model_state_dict`, whose neighbours (optimizer, epoch) are dropped.
+    ///
     /// # Errors
-    /// [`SamError::Io`], [`SamError::Format`]; [`SamError::Config`] for other pixel statistics than SAM's.
+    /// [`SamError::Io`], [`SamError::Format`]; [`SamError::Config`] for other pixel statistics than SAM's,
+    /// [`SamError::SeveralModels`] for more than one encoder, [`SamError::Contradiction`] for two positional matrices.
     pub fn read(path: &Path) -> Result<Self, SamError> {
         let io = |source| SamError::Io {
             path: path.to_owned(),
@@ -54,13 +60,13 @@ impl Checkpoint {
             });
         }
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
-        match extension {
+        match extension.to_ascii_lowercase().as_str() {
             "safetensors" => Self::open_safetensors(path, bytes),
             "pth" | "pt" => Self::open_pth(path),
-            other => Err(SamError::Format {
+            _ => Err(SamError::Format {
                 path: path.to_owned(),
                 expected: ".safetensors, .pth or .pt",
-                reason: format!("the file name ends in `{other}`"),
+                reason: format!("the file name ends in `{extension}`"),
             }),
         }
     }
@@ -156,7 +162,7 @@ impl Checkpoint {
         tensors: BTreeMap<String, StoredTensor>,
         metadata: BTreeMap<String, String>,
     ) -> Result<Self, SamError> {
-        let mut tensors = original_names(tensors);
+        let mut tensors = original_names(unwrapped(tensors)?)?;
         for (key, ours) in [("pixel_mean", PIXEL_MEAN), ("pixel_std", PIXEL_STD)] {
             // The original keeps them out of its files; some tools write them.
             if let Some(tensor) = tensors.remove(key)
@@ -173,9 +179,11 @@ impl Checkpoint {
 
 /// Original names for a whole file: single keys do not tell (`layers.0` of an MLP means another
 /// layer on either side), the encoder's name does.
-fn original_names(tensors: BTreeMap<String, StoredTensor>) -> BTreeMap<String, StoredTensor> {
+fn original_names(
+    tensors: BTreeMap<String, StoredTensor>,
+) -> Result<BTreeMap<String, StoredTensor>, SamError> {
     if !tensors.keys().any(|key| key.starts_with("vision_encoder.")) {
-        return tensors;
+        return Ok(tensors);
     }
     let mut renamed = BTreeMap::new();
     let mut image_copy = None;
@@ -187,12 +195,38 @@ fn original_names(tensors: BTreeMap<String, StoredTensor>) -> BTreeMap<String, S
         }
     }
     // transformers writes tied tensors once, and then it is this copy that stays.
-    if let Some(tensor) = image_copy {
-        renamed
-            .entry(POSITIONAL_MATRIX.to_owned())
-            .or_insert(tensor);
+    if let Some(copy) = image_copy {
+        match renamed.entry(POSITIONAL_MATRIX.to_owned()) {
+            Entry::Vacant(place) => {
+                place.insert(copy);
+            }
+            // transformers reads both, and would encode prompts with one and images with the other.
+            Entry::Occupied(matrix) if !is_same(matrix.get(), &copy)? => {
+                return Err(SamError::Contradiction {
+                    first: HF_DUPLICATE,
+                    second: HF_MATRIX,
+                });
+            }
+            Entry::Occupied(_) => {}
+        }
     }
-    renamed
+    Ok(renamed)
+}
+
+/// Whether two positional matrices are one. Larger ones than any model has are not read: they fit none.
+fn is_same(a: &StoredTensor, b: &StoredTensor) -> Result<bool, SamError> {
+    const MOST_VALUES: usize = 1 << 16;
+    let count = |tensor: &StoredTensor| {
+        let mut sides = tensor.shape.iter();
+        sides.try_fold(1_usize, |n, side| n.checked_mul(*side))
+    };
+    if a.shape != b.shape {
+        return Ok(false);
+    }
+    match count(a) {
+        Some(count) if count <= MOST_VALUES => Ok(a.read(HF_MATRIX)? == b.read(HF_DUPLICATE)?),
+        _ => Ok(true),
+    }
 }
 
 fn own_metadata(

@@ -116,6 +116,79 @@ fn hugging_face_files_load() {
     check("only_image", &[HF_COPY]);
 }
 
+/// One is what prompts are encoded with, the other what images are: neither may be chosen silently.
+#[test]
+fn hugging_face_files_whose_two_matrices_differ_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("two.safetensors");
+    let names = hf_names();
+    let check = |change: &dyn Fn(&mut StoredTensor)| {
+        let mut checkpoint = original();
+        let matrix = names.iter().find(|(_, hf)| *hf == HF_MATRIX).unwrap().0;
+        let mut copy = checkpoint.tensors[matrix].clone();
+        change(&mut copy);
+        checkpoint.tensors.insert(HF_COPY.to_owned(), copy);
+        let rename = |key: &str| vec![names.get(key).map_or(key, String::as_str).to_owned()];
+        write(&checkpoint, rename, &file);
+        let error = Checkpoint::read(&file).unwrap_err();
+        let is_told = matches!(error, SamError::Contradiction { .. });
+        assert!(is_told, "{error}");
+    };
+    check(&|copy| {
+        let mut values = copy.read(HF_COPY).unwrap();
+        values[3] += 1e-6;
+        *copy = StoredTensor::new(copy.shape.clone(), values);
+    });
+    check(&|copy| copy.shape.reverse());
+}
+
+/// The wrappings of training scripts are prefixes of keys.
+#[test]
+fn checkpoints_of_training_scripts_load() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |what: &str, prefix: &str, beside: &[&str]| {
+        let file = folder.path().join(format!("{what}.safetensors"));
+        let mut checkpoint = original();
+        for key in beside {
+            let moment = StoredTensor::new(vec![3], vec![1.0, 2.0, 3.0]);
+            checkpoint.tensors.insert((*key).to_owned(), moment);
+        }
+        let rename = |key: &str| match beside.contains(&key) {
+            true => vec![key.to_owned()],
+            false => vec![format!("{prefix}{key}")],
+        };
+        write(&checkpoint, rename, &file);
+        let read = Checkpoint::read(&file).unwrap();
+        assert_eq!(values(&read), values(&original()), "{what}");
+    };
+    check("parallel", "module.", &[]);
+    check("nested", "state_dict.", &[]);
+    check("medsam", "model.", &["optimizer.state.0.exp_avg"]);
+    check("both", "model_state_dict.module.", &["loss"]);
+
+    // Two models: which one is meant cannot be told.
+    let file = folder.path().join("two.safetensors");
+    let twice = |key: &str| vec![key.to_owned(), format!("model.{key}")];
+    write(&original(), twice, &file);
+    let error = Checkpoint::read(&file).unwrap_err();
+    let message = error.to_string();
+    assert!(matches!(error, SamError::SeveralModels { .. }), "{message}");
+    assert!(message.contains("at the top, under `model`"), "{message}");
+}
+
+/// What `torch.save` makes of MedSAM's checkpoint while it trains: `generate_nested.py`.
+#[test]
+fn weights_beside_an_optimizer_are_found_in_a_pth() {
+    let read = Checkpoint::read(&path("nested.pth")).unwrap();
+    let found: Vec<_> = read.tensors.keys().collect();
+    assert_eq!(
+        found,
+        ["image_encoder.pos_embed", "mask_decoder.iou_token.weight"]
+    );
+    let values = read.tensors["image_encoder.pos_embed"].read("positions");
+    assert_eq!(values.unwrap(), [1.0, 2.0, 3.0]);
+}
+
 #[test]
 fn export_round_trip_is_exact() {
     let device = Device::default();
@@ -135,6 +208,32 @@ fn export_round_trip_is_exact() {
     assert_eq!(to_bytes(&again, &options).unwrap(), bytes);
     let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
     assert_eq!(files.len(), 1, "no temporary file stays behind");
+}
+
+/// As after a full disk, which fails at the same place: the last step cannot be done.
+#[test]
+fn a_save_that_fails_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = folder.path().join("taken.safetensors");
+    std::fs::create_dir_all(taken.join("something")).unwrap();
+    let sam = sam(&Device::default());
+    let error = save(&sam, &taken, &SaveOptions::default()).unwrap_err();
+    assert!(matches!(error, SamError::Io { .. }), "{error}");
+    let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+
+    #[cfg(target_os = "linux")]
+    {
+        // A device that is always full, in the place of the temporary file.
+        let full = folder.path().join("full.safetensors");
+        let partial = folder.path().join("full.safetensors.partial");
+        std::os::unix::fs::symlink("/dev/full", &partial).unwrap();
+        let error = save(&sam, &full, &SaveOptions::default()).unwrap_err();
+        let is_full = matches!(&error, SamError::Io { source, .. }
+            if source.kind() == std::io::ErrorKind::StorageFull);
+        assert!(is_full, "{error}");
+        assert!(!full.exists() && partial.symlink_metadata().is_err());
+    }
 }
 
 #[test]
