@@ -1,8 +1,8 @@
 //! The prompt encoder and the mask decoder, for every kind of prompt.
 
 use burn::tensor::{Device, Int, Tensor};
-use salt_sam::Prompts;
 use salt_sam::weights::{Checkpoint, PROMPT_TOKENS, StoredTensor};
+use salt_sam::{Prompts, Sam};
 
 use super::{Expected, FORWARD, config, largest_difference, path, sam};
 
@@ -98,10 +98,8 @@ fn one_image_serves_several_prompts() {
     }
 }
 
-#[test]
-fn class_tokens_are_sparse_prompts() {
-    let device = Device::default();
-    let expected = Expected::open(&device);
+/// The small model with the oracle's tokens of three classes.
+pub(super) fn with_class_tokens(expected: &Expected, device: &Device) -> Sam {
     let tokens: Tensor<2> = expected.get("classes.tokens");
     let [classes, dim] = tokens.dims();
     let mut checkpoint = Checkpoint::read(&path("sam_small.safetensors")).unwrap();
@@ -110,9 +108,16 @@ fn class_tokens_are_sparse_prompts() {
         tokens.into_data().iter::<f32>().collect(),
     );
     checkpoint.tensors.insert(PROMPT_TOKENS.to_owned(), stored);
-    let sam = checkpoint
-        .into_sam(&config().with_prompt_tokens(classes), None, &device)
-        .unwrap();
+    checkpoint
+        .into_sam(&config().with_prompt_tokens(classes), None, device)
+        .unwrap()
+}
+
+#[test]
+fn class_tokens_are_sparse_prompts() {
+    let device = Device::default();
+    let expected = Expected::open(&device);
+    let sam = with_class_tokens(&expected, &device);
     let prediction = sam.segment_classes(expected.get("encoder.image_embedding"));
     expected.check("classes.low_res_masks", prediction.low_res_masks);
     expected.check("classes.iou_predictions", prediction.iou_predictions);

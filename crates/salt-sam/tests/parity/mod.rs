@@ -3,8 +3,10 @@
 
 mod decoder;
 mod encoder;
+mod every_gradient;
 mod gradients;
 mod predictor;
+mod slopes;
 
 use std::path::{Path, PathBuf};
 
