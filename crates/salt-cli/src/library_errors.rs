@@ -61,6 +61,7 @@ impl From<SamError> for Failure {
                 };
             }
             SamError::Stopped => return Self::Interrupted(None),
+            SamError::Answer => return told(Kind::Job, &error.to_string(), "; "),
             SamError::Config(message) if !message.contains("; ") => "change [model] of the recipe",
             SamError::Format { .. } => "give a whole checkpoint file: .pth or .safetensors",
             SamError::Keys(_) => {
@@ -198,6 +199,7 @@ mod tests {
             known: "sam_nano".into(),
         };
         check(sam.into(), Kind::Use, "sam_vit_x", "sam_nano");
+        check(SamError::Answer.into(), Kind::Job, "NaN", "another device");
     }
 
     #[test]

@@ -45,25 +45,25 @@ impl Sam {
     ///
     /// # Errors
     /// [`SamError::Prompt`] as [`Prompts::validate`], and for a point or a corner outside of the image.
-    /// [`SamError::Answer`] when the model answers with NaN or infinity.
+    /// [`SamError::Answer`] when the model answers with NaN or infinity, in masks or predicted IoU.
     pub fn decode_image(
         &self,
         image: &EncodedImage,
         prompts: &Prompts,
         multimask_output: bool,
     ) -> Result<MaskPrediction, SamError> {
-        prompts.validate(4 * self.grid())?;
+        let n = prompts.validate(4 * self.grid())?;
         prompts.check_inside(image.original)?;
-        let answer = self.decode(
+        let answer = self.decode_valid(
             image.embedding.clone(),
             &image.to_input(prompts),
+            n,
             multimask_output,
         )?;
-        let scores = answer.iou_predictions.to_data();
-        if !scores.iter::<f32>().all(f32::is_finite) {
-            return Err(SamError::Answer);
+        match answer.is_finite() {
+            true => Ok(answer),
+            false => Err(SamError::Answer),
         }
-        Ok(answer)
     }
 }
 

@@ -429,6 +429,11 @@ impl PromptEncoder {
     /// As [`Prompts::validate`].
     pub fn forward(&self, prompts: &Prompts) -> Result<(Tensor<3>, Tensor<4>), SamError> {
         let n = prompts.validate(4 * self.grid)?;
+        Ok(self.embed(prompts, n))
+    }
+
+    /// As [`PromptEncoder::forward`], for `n` prompts that were validated.
+    pub(crate) fn embed(&self, prompts: &Prompts, n: usize) -> (Tensor<3>, Tensor<4>) {
         let mut sparse = Vec::new();
         if let Some((coords, labels)) = &prompts.points {
             let pad = prompts.boxes.is_none();
@@ -447,6 +452,6 @@ impl PromptEncoder {
         } else {
             Tensor::cat(sparse, 1)
         };
-        Ok((sparse, dense))
+        (sparse, dense)
     }
 }

@@ -23,6 +23,17 @@ pub struct MaskPrediction {
 }
 
 impl MaskPrediction {
+    /// Whether every logit and every predicted IoU is a number. NaN and infinity do not leave a sum, so two numbers
+    /// come back from the device instead of all.
+    pub(crate) fn is_finite(&self) -> bool {
+        let sums = vec![
+            self.low_res_masks.clone().sum(),
+            self.iou_predictions.clone().sum(),
+        ];
+        let sums = Tensor::cat(sums, 0).into_data();
+        sums.iter::<f32>().all(f32::is_finite)
+    }
+
     /// One mask of each of `batch * classes` rows as `[batch, classes, ..]`.
     fn by_class(self, batch: usize, classes: usize) -> Self {
         let [_, _, height, width] = self.low_res_masks.dims();
@@ -126,8 +137,19 @@ impl Sam {
         prompts: &Prompts,
         multimask_output: bool,
     ) -> Result<MaskPrediction, SamError> {
-        let (sparse_embeddings, dense_embeddings) = self.prompt_encoder.forward(prompts)?;
-        let [n, _, _] = sparse_embeddings.dims();
+        let n = prompts.validate(4 * self.grid())?;
+        self.decode_valid(image_embedding, prompts, n, multimask_output)
+    }
+
+    /// As [`Sam::decode`], for `n` prompts that were validated: that reads them back from the device.
+    pub(crate) fn decode_valid(
+        &self,
+        image_embedding: Tensor<4>,
+        prompts: &Prompts,
+        n: usize,
+        multimask_output: bool,
+    ) -> Result<MaskPrediction, SamError> {
+        let (sparse_embeddings, dense_embeddings) = self.prompt_encoder.embed(prompts, n);
         let [images, ..] = image_embedding.dims();
         let image_embedding = if images == 1 && n > 1 {
             repeat_interleave(image_embedding, n)

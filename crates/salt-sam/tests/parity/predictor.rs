@@ -2,10 +2,11 @@
 //! `generate_predictor.py` is the oracle.
 
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use burn::tensor::{Device, Int, Tensor};
 use salt_sam::preprocess::network_input;
-use salt_sam::weights::embedded_nano;
+use salt_sam::weights::{Checkpoint, StoredTensor, embedded_nano, embedded_nano_bytes};
 use salt_sam::{AutomaticMaskGenerator, Prompts, RgbImage, Sam, SamConfig, SamError};
 use serde_json::Value;
 
@@ -128,6 +129,40 @@ fn a_picture_and_prompts_in_its_pixels_give_the_originals_masks() {
         expected.get("predict.iou_predictions"),
     );
     assert!(iou <= LOGIT, "{iou:e}");
+}
+
+/// Weights that are numbers and whose masks are none, while the predicted IoU is one.
+#[test]
+fn masks_that_are_no_numbers_are_an_error() {
+    if !crate::on_cpu() {
+        return;
+    }
+    let device = Device::default();
+    let mut checkpoint =
+        Checkpoint::from_safetensors(embedded_nano_bytes(), Path::new("nano")).unwrap();
+    for mask in 0..4 {
+        let key = format!("mask_decoder.output_hypernetworks_mlps.{mask}.layers.2.bias");
+        let shape = checkpoint.tensors[&key].shape.clone();
+        let huge = StoredTensor::new(shape.clone(), vec![3e38; shape[0]]);
+        checkpoint.tensors.insert(key, huge);
+    }
+    let sam = checkpoint.into_sam(&SamConfig::nano(), Some("thin"), &device);
+    let sam = sam.unwrap();
+    let data = picture(20, 10);
+    let image = rgb(&data, 20, 10);
+    let encoded = sam.set_image(image).unwrap();
+    let prompts =
+        Prompts::default().with_boxes(Tensor::from_data([[1.0f32, 1.0, 9.0, 9.0]], &device));
+    for multimask in [false, true] {
+        let error = sam.decode_image(&encoded, &prompts, multimask).unwrap_err();
+        assert!(matches!(error, SamError::Answer), "{error}");
+    }
+    let generator = AutomaticMaskGenerator {
+        points_per_side: 2,
+        ..AutomaticMaskGenerator::default()
+    };
+    let error = generator.generate(&sam, image, |_, _| ControlFlow::Continue(()));
+    assert!(matches!(error, Err(SamError::Answer)));
 }
 
 #[test]

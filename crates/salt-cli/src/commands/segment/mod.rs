@@ -7,6 +7,7 @@ mod prompt;
 
 use std::path::{Path, PathBuf};
 
+use clap::ArgGroup;
 use salt_data::{ImageRgb, LabelMap, read_image};
 use salt_sam::{MaskPrediction, Prompts, Sam};
 use salt_train::overlay::shapes;
@@ -31,11 +32,12 @@ const MASK_COLOUR: [u8; 3] = [30, 144, 255];
   salt segment --weights sam_vit_b_01ec64.pth --image eye.png --box 40,30,200,180 --out mask.png
   salt segment --weights embedded --image eye.png --point 120,80 --out mask.png --overlay look.png
 
-Coordinates are pixels of the image, x to the right and y down. All points and the box ask for one
-object together. The mask is 0 and 255 at the image's own size; with --multimask it is the one of
-the three that the model itself ranks first. The overlay shows the image with the mask tinted and
-outlined, points on the object in green and beside it in red, and the box.")]
-#[command(group = clap::ArgGroup::new("prompt").args(["points", "bounds"]).required(true).multiple(true))]
+Coordinates are pixels of the image as it is stored, x to the right and y down: the rotation that a
+camera notes (EXIF) is not applied, neither to the image nor to the mask. All points and the box ask
+for one object together. The mask is 0 and 255 at the image's own size; with --multimask it is the
+one of the three that the model itself ranks first. The overlay shows the image with the mask tinted
+and outlined, points on the object in green and beside it in red, and the box.")]
+#[command(group = ArgGroup::new("prompt").args(["points", "bounds"]).required(true).multiple(true))]
 pub(crate) struct Args {
     /// Checkpoint (.pth or .safetensors), or `embedded` for the small base in this program
     #[arg(long, value_name = "FILE")]
@@ -167,7 +169,7 @@ fn segment(
         iou_predictions,
     } = sam.decode_image(&encoded, prompts, multimask)?;
     let full = encoded.upscale(low_res_masks.clone());
-    Logits::read(low_res_masks, full, iou_predictions)
+    Ok(Logits::read(low_res_masks, full, iou_predictions))
 }
 
 fn facts(logits: &Logits) -> Vec<MaskFacts> {
