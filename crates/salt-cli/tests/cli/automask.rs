@@ -145,6 +145,28 @@ fn where_nothing_is_found_the_folder_stays_free_for_another_try() {
 }
 
 #[test]
+fn a_place_that_cannot_be_made_is_told_before_the_work() {
+    let folder = Folder::new();
+    let mut words = folder.arguments(&[]);
+    let out = words.iter().position(|word| word == "--out").unwrap() + 1;
+    words[out] = folder.path("cells.png/masks");
+    // Were they read first, they would be what is told.
+    let weights = words.iter().position(|word| word == "embedded").unwrap();
+    words[weights] = "none.pth".to_owned();
+    let output = salt(&words);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("cells.png/masks"), "{said}");
+
+    // Of a folder that was made for nothing, nothing stays.
+    words[out] = folder.path("a/b/masks");
+    let output = salt(&words);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("none.pth"), "{said}");
+    assert!(!Path::new(&folder.path("a")).exists());
+}
+
+#[test]
 fn settings_out_of_range_are_named_as_they_are_typed() {
     if device() != "flex" {
         return;

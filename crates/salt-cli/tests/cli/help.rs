@@ -62,6 +62,14 @@ fn every_command_has_help_with_an_example() {
 }
 
 #[test]
+fn which_way_up_coordinates_are_is_told() {
+    for command in ["segment", "automask"] {
+        let text = succeed(&[command, "--help"]);
+        assert!(text.contains("(EXIF) is not applied"), "{command}: {text}");
+    }
+}
+
+#[test]
 fn the_version_is_told() {
     assert!(succeed(&["--version"]).starts_with("salt "));
 }

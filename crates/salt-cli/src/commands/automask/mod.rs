@@ -34,8 +34,9 @@ const SHOWN: usize = 10;
 A grid of points is asked. Masks that the model trusts and that do not depend on the threshold stay,
 and of masks with nearly the same box the best one. They are written as DIR/000.png, DIR/001.png, ...
 (0 and 255, the image's size, best first), and DIR/masks.json says of each file area, box, predicted
-IoU, point, stability and the mask itself as an uncompressed RLE of the COCO tools. The defaults are
-those of the original, chosen for ViT-H: smaller models want lower thresholds.")]
+IoU, point, stability and the mask itself as an uncompressed RLE of the COCO tools. Coordinates are
+pixels of the image as it is stored: the rotation that a camera notes (EXIF) is not applied. The
+defaults are those of the original, chosen for ViT-H: smaller models want lower thresholds.")]
 pub(crate) struct Args {
     /// Checkpoint (.pth or .safetensors), or `embedded` for the small base in this program
     #[arg(long, value_name = "FILE")]
