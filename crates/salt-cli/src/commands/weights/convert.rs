@@ -19,7 +19,8 @@ use crate::screen;
   salt weights convert --from sam.pth --out model.safetensors --naming hf --half
 
 Every tensor must belong to the model and every part of the model must be there; positions keep the
-checkpoint's own size.")]
+checkpoint's own size. What training scripts wrap weights in is taken off: `module.` before every
+key, and a nest under model, state_dict or model_state_dict with an optimizer beside it.")]
 pub(crate) struct Args {
     /// Checkpoint to read (.pth or .safetensors, original or Hugging Face names), or `embedded`
     #[arg(long, value_name = "FILE")]
