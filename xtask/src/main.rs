@@ -13,8 +13,10 @@ mod bench;
 mod ci;
 mod data;
 mod parity;
+mod python;
 mod report;
 mod software_vulkan;
+mod speed;
 mod test;
 mod tidy;
 mod usage;
@@ -53,6 +55,7 @@ enum Command {
     Data(data::Args),
     Test(test::Args),
     Parity(parity::Args),
+    Speed(speed::Args),
     /// Format, lint, tidy and test on every backend that needs no GPU, as continuous integration does
     #[command(after_help = "Example:\n  cargo xtask ci")]
     Ci,
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Command::Data(args) => data::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Parity(args) => parity::run(&args),
+        Command::Speed(args) => speed::run(&args),
         Command::Ci => ci::run(),
         Command::Tidy => tidy::run(),
     };

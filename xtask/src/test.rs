@@ -156,6 +156,8 @@ pub(crate) fn build_arguments(devices: &[TestDevice]) -> Vec<String> {
         .iter()
         .map(|device| format!("salt-cli/{}", device.feature()))
         .collect();
+    // Off by default, and tested all the same.
+    features.push("salt-data/dicom".to_owned());
     features.sort();
     features.dedup();
     words.extend(["--features".to_owned(), features.join(",")]);

@@ -5,7 +5,9 @@
 //! else is about the input.
 
 use salt_data::DataError;
+use salt_data::archive::ArchiveError;
 use salt_data::download::DownloadError;
+use salt_data::registry::RegistryError;
 use salt_peft::PeftError;
 use salt_sam::SamError;
 use salt_train::TrainError;
@@ -41,6 +43,27 @@ impl From<DownloadError> for Failure {
             }
             DownloadError::Io { source, .. } => kind_of_io(source),
             _ => Kind::Job,
+        };
+        Self::Told {
+            kind,
+            message: error.problem(),
+            hint: Some(error.remedy()),
+        }
+    }
+}
+
+/// What was asked for or brought is wrong use; what happens on the way is a failed job.
+impl From<RegistryError> for Failure {
+    fn from(error: RegistryError) -> Self {
+        let kind = match error {
+            RegistryError::Download(error) => return error.into(),
+            RegistryError::Data(error) => return error.into(),
+            RegistryError::Stopped | RegistryError::Archive(ArchiveError::Stopped { .. }) => {
+                return Self::Interrupted(Some(error.remedy()));
+            }
+            // The archive came, and a hand has to unpack it.
+            RegistryError::Unpack { .. } | RegistryError::Busy { .. } => Kind::Job,
+            _ => Kind::Use,
         };
         Self::Told {
             kind,

@@ -4,10 +4,13 @@
 //! own; the consumer takes from the channels in turn, so the order needs no sorting and the memory no
 //! other bound.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
+use crate::epoch_order::EpochOrder;
+use crate::error::DataError;
 use crate::loader::Shop;
 
 /// Inputs and labels of one training step.
@@ -27,15 +30,42 @@ pub struct Batch {
     pub ids: Vec<String>,
 }
 
-fn deliver(
-    shop: &Shop,
-    order: &[usize],
+/// Which samples are made into batches.
+#[derive(Debug, Clone, Copy)]
+struct Grid {
     epoch: u64,
-    mine: impl Iterator<Item = usize>,
-    sender: &SyncSender<Batch>,
-) {
+    /// The first sample that is wanted.
+    first_sample: usize,
+    batch_size: usize,
+    /// Number of samples in the epoch.
+    samples: usize,
+}
+
+impl Grid {
+    /// The batches that hold any wanted sample.
+    fn batches(&self) -> Range<usize> {
+        let end = self.samples.div_ceil(self.batch_size);
+        if self.first_sample >= self.samples {
+            return end..end;
+        }
+        self.first_sample / self.batch_size..end
+    }
+
+    /// The wanted samples of a batch.
+    fn samples_of(&self, batch: usize) -> Range<usize> {
+        let start = batch * self.batch_size;
+        let end = (start + self.batch_size).min(self.samples);
+        start.max(self.first_sample)..end
+    }
+}
+
+type Made = Result<Batch, DataError>;
+
+fn deliver(shop: &Shop, grid: Grid, mine: impl Iterator<Item = usize>, sender: &SyncSender<Made>) {
+    let mut order = shop.order(grid.epoch);
     for index in mine {
-        if sender.send(shop.batch(order, epoch, index)).is_err() {
+        let made = shop.batch(&mut order, grid.epoch, grid.samples_of(index));
+        if sender.send(made).is_err() {
             // The consumer has gone.
             return;
         }
@@ -44,16 +74,19 @@ fn deliver(
 
 #[derive(Debug)]
 struct Worker {
-    receiver: Receiver<Batch>,
+    receiver: Receiver<Made>,
     handle: Option<JoinHandle<()>>,
 }
 
 /// An epoch's batches in order. See [`crate::TrainLoader::batches`].
+///
+/// A batch of which a case cannot be read is an error in its place; the batches after it follow.
 #[derive(Debug)]
 pub struct Batches {
     shop: Arc<Shop>,
-    order: Arc<Vec<usize>>,
-    epoch: u64,
+    grid: Grid,
+    /// For the batches that are made without a worker.
+    order: EpochOrder,
     next: usize,
     first: usize,
     end: usize,
@@ -61,19 +94,24 @@ pub struct Batches {
 }
 
 impl Batches {
-    /// Starts the workers for the batches `first_batch..end` of `epoch`.
-    pub(crate) fn open(shop: Arc<Shop>, epoch: u64, first_batch: usize, end: usize) -> Self {
-        let order = Arc::new(shop.order(epoch));
-        let left = end.saturating_sub(first_batch);
-        let count = shop.config.workers.min(left);
+    /// Starts the workers for what is left of `epoch` from `first_sample` on.
+    pub(crate) fn open(shop: Arc<Shop>, epoch: u64, first_sample: usize) -> Self {
+        let grid = Grid {
+            epoch,
+            first_sample,
+            batch_size: shop.config.batch_size,
+            samples: shop.config.samples_per_epoch,
+        };
+        let Range { start: first, end } = grid.batches();
+        let count = shop.config.workers.min(end - first);
         let ahead = shop.config.prefetch.div_ceil(count.max(1)).max(1);
         let mut workers = Vec::with_capacity(count);
         for k in 0..count {
             // Of the batches made ahead one is in the worker's hands, the others in the channel.
             let (sender, receiver) = sync_channel(ahead - 1);
-            let (shop, order) = (Arc::clone(&shop), Arc::clone(&order));
-            let mine = (first_batch + k..end).step_by(count);
-            let work = move || deliver(&shop, &order, epoch, mine, &sender);
+            let shop = Arc::clone(&shop);
+            let mine = (first + k..end).step_by(count);
+            let work = move || deliver(&shop, grid, mine, &sender);
             match std::thread::Builder::new()
                 .name(format!("salt-loader-{k}"))
                 .spawn(work)
@@ -90,11 +128,11 @@ impl Batches {
             }
         }
         Batches {
+            order: shop.order(epoch),
             shop,
-            order,
-            epoch,
-            next: first_batch,
-            first: first_batch,
+            grid,
+            next: first,
+            first,
             end,
             workers,
         }
@@ -102,21 +140,22 @@ impl Batches {
 }
 
 impl Iterator for Batches {
-    type Item = Batch;
+    type Item = Result<Batch, DataError>;
 
-    fn next(&mut self) -> Option<Batch> {
+    fn next(&mut self) -> Option<Self::Item> {
         if self.next >= self.end {
             return None;
         }
         let index = self.next;
         self.next += 1;
         if self.workers.is_empty() {
-            return Some(self.shop.batch(&self.order, self.epoch, index));
+            let samples = self.grid.samples_of(index);
+            return Some(self.shop.batch(&mut self.order, self.grid.epoch, samples));
         }
         let turn = (index - self.first) % self.workers.len();
         let worker = &mut self.workers[turn];
         match worker.receiver.recv() {
-            Ok(batch) => Some(batch),
+            Ok(made) => Some(made),
             Err(_) => {
                 // A worker ends early only by a panic; an epoch must not end quietly because of it.
                 if let Some(Err(panic)) = worker.handle.take().map(JoinHandle::join) {

@@ -1,5 +1,7 @@
 //! A folder of images and masks with its splits.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -7,11 +9,14 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::decode_image::{dimensions, read_image};
-use crate::decode_mask::read_raw;
+use crate::decode_mask::read_mask;
 use crate::draw_rng::DrawRng;
 use crate::error::DataError;
 use crate::label_rule::{LabelRule, MaskValues};
+use crate::mask_policy::MaskPolicy;
+use crate::normalise::Normalise;
 use crate::pixels::{ImageRgb, LabelMap};
+use crate::settings::Settings;
 use crate::table::Table;
 
 /// What a case is for.
@@ -67,7 +72,7 @@ impl fmt::Display for Split {
 }
 
 /// One image with its mask, as files.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Case {
     /// Unique in the data set: the stem of the image's file name, with its folders if need be.
     pub id: String,
@@ -77,6 +82,10 @@ pub struct Case {
     pub mask: PathBuf,
     /// What it is for.
     pub split: Split,
+    /// What must not be in two splits: patient, child, sequence. `None` where nobody said so.
+    pub group: Option<String>,
+    /// Width and height of a pixel in millimetres, where known.
+    pub spacing_mm: Option<[f64; 2]>,
 }
 
 /// One image with its labels, in memory.
@@ -103,16 +112,20 @@ pub struct Dataset {
     pub n_classes: usize,
     /// How mask values become labels.
     pub label_rule: LabelRule,
+    /// How pictures are brought to one range when they are loaded; [`Normalise::None`] after opening.
+    pub normalise: Normalise,
 }
 
 impl Dataset {
     /// Reads the table of `dir`, finds every file, compares sizes and decides what the values of
-    /// the masks mean ([`LabelRule`]). Every mask is decoded for that; images are only measured.
+    /// the masks mean ([`LabelRule`]), by `dataset.toml` or else by the values of all masks. Every mask is
+    /// decoded for that; images are only measured.
     ///
     /// # Errors
     /// The first thing that is wrong, in the order of the table.
     pub fn open(dir: &Path) -> Result<Self, DataError> {
         let mut table = Table::read(dir)?;
+        let policy = Settings::read(dir)?.masks;
         let rows = std::mem::take(&mut table.rows);
         let mut cases = Vec::with_capacity(rows.len());
         for row in rows {
@@ -121,15 +134,21 @@ impl Dataset {
         }
         table.unique_ids(&mut cases)?;
         let cases: Vec<Case> = cases.into_iter().map(|(_, case)| case).collect();
-        let measured: Vec<Result<MaskValues, DataError>> = cases.par_iter().map(measure).collect();
+        if let Some(leak) = table.leaks(&cases).into_iter().next() {
+            return Err(leak);
+        }
+        let measured: Vec<Result<MaskValues, DataError>> = cases
+            .par_iter()
+            .map(|case| measure(case, &policy))
+            .collect();
         let values = measured.into_iter().collect::<Result<Vec<_>, _>>()?;
-        if let Some([beside, alone]) = LabelRule::contradiction(&values) {
+        if let Some([beside, alone]) = LabelRule::contradiction(&policy, &values) {
             return Err(DataError::Contradiction {
                 path: cases[beside].mask.clone(),
                 alone: cases[alone].mask.clone(),
             });
         }
-        let label_rule = LabelRule::decide(values.iter());
+        let label_rule = LabelRule::of(&policy, &values);
         let full = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
         let name = full
             .file_name()
@@ -141,6 +160,7 @@ impl Dataset {
             cases,
             n_classes,
             label_rule,
+            normalise: Normalise::None,
         })
     }
 
@@ -170,11 +190,13 @@ impl Dataset {
     /// Makes sure there are validation cases: a set without any gives up `fraction` of its training
     /// cases (at least one, never all), drawn by `seed`. A set that has some is left alone.
     ///
-    /// The draw depends on the ids and not on the order of the table.
+    /// Whole groups are drawn; a case without a group is one of its own. A group that would overshoot
+    /// the wanted number by more than it brings closer is passed over. The draw depends on ids and
+    /// groups and not on the order of the table.
     ///
     /// # Errors
     /// [`DataError::Setting`] for a fraction outside of `(0, 1)`, [`DataError::EmptySplit`] when
-    /// fewer than two training cases are there to share.
+    /// fewer than two training groups are there to share.
     pub fn with_validation(mut self, fraction: f64, seed: u64) -> Result<Self, DataError> {
         if !(fraction > 0.0 && fraction < 1.0) {
             return Err(DataError::Setting {
@@ -186,11 +208,9 @@ impl Dataset {
         if self.cases.iter().any(|case| case.split == Split::Val) {
             return Ok(self);
         }
-        let mut train: Vec<usize> = (0..self.cases.len())
-            .filter(|&i| self.cases[i].split == Split::Train)
-            .collect();
-        if train.len() < 2 {
-            let split = if train.is_empty() {
+        let mut units = self.training_units();
+        if units.len() < 2 {
+            let split = if units.is_empty() {
                 Split::Train
             } else {
                 Split::Val
@@ -200,27 +220,67 @@ impl Dataset {
                 dataset: self.name,
             });
         }
-        train.sort_by(|&a, &b| self.cases[a].id.cmp(&self.cases[b].id));
-        DrawRng::new(seed, VALIDATION_STREAM).shuffle(&mut train);
-        let count = (fraction * train.len() as f64).round() as usize;
-        for &i in &train[..count.clamp(1, train.len() - 1)] {
+        DrawRng::new(seed, VALIDATION_STREAM).shuffle(&mut units);
+        let total: usize = units.iter().map(Vec::len).sum();
+        let wanted = ((fraction * total as f64).round() as usize).clamp(1, total - 1);
+        let (mut taken, mut left) = (0, units.len());
+        let mut drawn: Vec<&Vec<usize>> = Vec::new();
+        for unit in &units {
+            if left > 1 && wanted.abs_diff(taken + unit.len()) < wanted.abs_diff(taken) {
+                taken += unit.len();
+                left -= 1;
+                drawn.push(unit);
+            }
+        }
+        if drawn.is_empty() {
+            // Every group is at least twice what is wanted.
+            drawn.extend(units.iter().min_by_key(|unit| unit.len()));
+        }
+        for &i in drawn.into_iter().flatten() {
             self.cases[i].split = Split::Val;
         }
         Ok(self)
     }
 
+    /// The training cases by group, in the order of their ids.
+    fn training_units(&self) -> Vec<Vec<usize>> {
+        let mut train: Vec<usize> = (0..self.cases.len())
+            .filter(|&i| self.cases[i].split == Split::Train)
+            .collect();
+        train.sort_by(|&a, &b| self.cases[a].id.cmp(&self.cases[b].id));
+        let mut places = BTreeMap::<&str, usize>::new();
+        let mut units: Vec<Vec<usize>> = Vec::new();
+        for i in train {
+            let next = units.len();
+            let place = match self.cases[i].group.as_deref() {
+                Some(group) => *places.entry(group).or_insert(next),
+                None => next,
+            };
+            match units.get_mut(place) {
+                Some(unit) => unit.push(i),
+                None => units.push(vec![i]),
+            }
+        }
+        units
+    }
+
     /// Reads one case.
     ///
     /// # Errors
-    /// [`DataError::Unreadable`], [`DataError::TooLarge`] or [`DataError::SizeMismatch`].
+    /// [`DataError::Picture`], [`DataError::TooLarge`], [`DataError::SizeMismatch`] or
+    /// [`DataError::Policy`].
     pub fn load(&self, case: &Case) -> Result<LoadedCase, DataError> {
         let image = read_image(&case.image)?;
-        let mask = read_raw(&case.mask)?;
+        let image = match self.normalise.apply(&image)? {
+            Cow::Borrowed(_) => image,
+            Cow::Owned(normalised) => normalised,
+        };
+        let mask = read_mask(&case.mask, self.label_rule.policy())?;
         check_sizes(case, [image.width, image.height], [mask.width, mask.height])?;
         Ok(LoadedCase {
             id: case.id.clone(),
             image,
-            labels: self.label_rule.apply(&mask),
+            labels: self.label_rule.labels(&mask, &case.mask)?,
         })
     }
 
@@ -235,7 +295,8 @@ impl Dataset {
     }
 
     /// Hash of the content: SHA-256 over one line `id split sha256(image) sha256(mask)` per case,
-    /// sorted by id. Neither the folder's place nor the table's order enters.
+    /// followed by group and spacing where the table has them, sorted by id, and one line for the policy of the masks
+    /// where `dataset.toml` states one. Neither the folder's place nor the table's order enters.
     ///
     /// # Errors
     /// [`DataError::Io`] when a file cannot be read.
@@ -246,11 +307,24 @@ impl Dataset {
             .map(|case| {
                 let image = file_sha256(&case.image)?;
                 let mask = file_sha256(&case.mask)?;
-                Ok(format!("{}\t{}\t{image}\t{mask}\n", case.id, case.split))
+                let mut line = format!("{}\t{}\t{image}\t{mask}", case.id, case.split);
+                if let Some(group) = &case.group {
+                    line += &format!("\tgroup {group}");
+                }
+                if let Some([x, y]) = case.spacing_mm {
+                    line += &format!("\tspacing {x}x{y}");
+                }
+                Ok(line + "\n")
             })
             .collect();
         let mut lines = lines.into_iter().collect::<Result<Vec<_>, _>>()?;
         lines.sort();
+        if let LabelRule::Stated { policy, .. } = &self.label_rule {
+            // The same files mean something else under another policy.
+            let policy = serde_json::to_string(policy)
+                .map_err(|error| DataError::io("hash the settings of", &self.root)(error.into()))?;
+            lines.push(format!("masks\t{policy}\n"));
+        }
         Ok(hex(&Sha256::digest(lines.concat())))
     }
 }
@@ -258,10 +332,11 @@ impl Dataset {
 /// Stream of the validation draw; apart from the streams of other draws with the same seed.
 const VALIDATION_STREAM: u64 = u64::MAX;
 
-fn measure(case: &Case) -> Result<MaskValues, DataError> {
+fn measure(case: &Case, policy: &MaskPolicy) -> Result<MaskValues, DataError> {
     let image = dimensions(&case.image)?;
-    let mask = read_raw(&case.mask)?;
+    let mask = read_mask(&case.mask, policy)?;
     check_sizes(case, image, [mask.width, mask.height])?;
+    policy.check(&mask.histogram(), mask.source, &case.mask)?;
     Ok(MaskValues::of(&mask))
 }
 
@@ -282,8 +357,16 @@ pub(crate) fn check_sizes(
 
 /// SHA-256 of a file in lower-case hexadecimal.
 pub(crate) fn file_sha256(path: &Path) -> Result<String, DataError> {
-    let bytes = std::fs::read(path).map_err(DataError::io("read", path))?;
-    Ok(hex(&Sha256::digest(bytes)))
+    let failed = DataError::io("read", path);
+    let mut file = std::fs::File::open(path).map_err(&failed)?;
+    let mut hasher = Sha256::new();
+    let mut piece = vec![0; 1 << 20];
+    loop {
+        match std::io::Read::read(&mut file, &mut piece).map_err(&failed)? {
+            0 => return Ok(hex(&hasher.finalize())),
+            n => hasher.update(&piece[..n]),
+        }
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -64,7 +64,8 @@ fn write(path: &Path, size: [usize; 2], colour: ColorType, data: &[u8]) -> Resul
 mod tests {
     use super::{write_image, write_mask};
     use crate::decode_image::read_image;
-    use crate::decode_mask::read_raw;
+    use crate::decode_mask::read_mask;
+    use crate::mask_policy::MaskPolicy;
     use crate::pixels::{ImageRgb, LabelMap};
 
     #[test]
@@ -76,9 +77,19 @@ mod tests {
         assert_eq!(read_image(&path).expect("readable"), image);
         let labels = LabelMap::new(4, 1, vec![0, 1, 2, 255]).expect("valid");
         write_mask(&path, &labels, 2).expect("written");
-        assert_eq!(read_raw(&path).expect("readable").values, [0, 1, 2, 255]);
+        assert_eq!(
+            read_mask(&path, &MaskPolicy::Auto)
+                .expect("readable")
+                .values,
+            [0, 1, 2, 255]
+        );
         write_mask(&path, &labels, 1).expect("written");
-        assert_eq!(read_raw(&path).expect("readable").values, [0, 255, 0, 0]);
+        assert_eq!(
+            read_mask(&path, &MaskPolicy::Auto)
+                .expect("readable")
+                .values,
+            [0, 255, 0, 0]
+        );
         assert!(write_mask(&dir.path().join("no/such/folder.png"), &labels, 1).is_err());
     }
 }

@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::mask_policy::PolicyError;
+use crate::raster::PictureError;
+
 /// Why data could not be read, prepared or written.
 ///
 /// Every message reads "expected ..., received ...; remedy": the part after the last `"; "` is what
@@ -41,6 +44,47 @@ pub enum DataError {
         expected: &'static str,
         /// The columns that are there.
         received: Vec<String>,
+    },
+    /// Two columns of the table could have one meaning.
+    #[error(
+        "expected one column for `{meaning}` in {}, received {received:?}; \
+         rename or remove all of them but one", path.display()
+    )]
+    AmbiguousColumn {
+        /// The table.
+        path: PathBuf,
+        /// What the columns are for.
+        meaning: &'static str,
+        /// The columns that are there.
+        received: Vec<String>,
+    },
+    /// A pixel size that is none.
+    #[error(
+        "expected spacing_mm on line {line} of {} as millimetres per pixel such as `0.5` or `0.5x0.7` (across and \
+         down), received `{received}`; correct it, or leave it empty where it is unknown", path.display()
+    )]
+    BadSpacing {
+        /// The table.
+        path: PathBuf,
+        /// Line number, from 1.
+        line: u64,
+        /// What came.
+        received: String,
+    },
+    /// One group (patient, child, sequence) is in two splits.
+    #[error(
+        "expected every group in one split in {}, received `{group}` in two: {} ({}) and {} ({}); \
+         give all lines of the group the same split", path.display(), first.0, first.1, second.0, second.1
+    )]
+    GroupAcrossSplits {
+        /// The table.
+        path: PathBuf,
+        /// The group.
+        group: String,
+        /// A case of the group and its split.
+        first: (String, crate::Split),
+        /// A case of the same group in another split.
+        second: (String, crate::Split),
     },
     /// A line of the table is no CSV record or has an empty field.
     #[error(
@@ -153,17 +197,12 @@ pub enum DataError {
         /// Width and height of the mask.
         mask: [usize; 2],
     },
-    /// A file that cannot be decoded.
-    #[error(
-        "expected {} to be a readable PNG or JPEG file, received: {problem}; \
-         open it in an image viewer and save it again as PNG", path.display()
-    )]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the decoder said.
-        problem: String,
-    },
+    /// A picture file that cannot be decoded.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+    /// What the masks mean is stated wrongly, or a mask does not keep to it.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// A file whose header announces more pixels than we are willing to hold.
     #[error(
         "expected at most {limit} pixels in {}, received {width} x {height}; \
@@ -232,6 +271,21 @@ pub enum DataError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A volume cannot be read or written.
+    #[error(transparent)]
+    Volume(#[from] crate::VolumeError),
+    /// A COCO file cannot be read or rasterised.
+    #[error(transparent)]
+    Coco(#[from] crate::CocoError),
+    /// An npz file cannot be read.
+    #[error(transparent)]
+    Npz(#[from] crate::NpzError),
+    /// A DICOM file cannot be read.
+    #[error(transparent)]
+    Dicom(#[from] crate::DicomError),
+    /// An archive that was not unpacked.
+    #[error(transparent)]
+    Archive(#[from] crate::archive::ArchiveError),
 }
 
 impl DataError {
@@ -263,6 +317,9 @@ impl DataError {
             Self::MissingFolder { path }
             | Self::MissingTable { path }
             | Self::MissingColumn { path, .. }
+            | Self::AmbiguousColumn { path, .. }
+            | Self::BadSpacing { path, .. }
+            | Self::GroupAcrossSplits { path, .. }
             | Self::BadRow { path, .. }
             | Self::EmptyTable { path }
             | Self::UnknownSplit { path, .. }
@@ -272,10 +329,16 @@ impl DataError {
             | Self::MissingMask { path, .. }
             | Self::SizeMismatch { path, .. }
             | Self::Contradiction { path, .. }
-            | Self::Unreadable { path, .. }
             | Self::TooLarge { path, .. }
             | Self::NotEmpty { path }
             | Self::Io { path, .. } => Some(path),
+            Self::Picture(error) => Some(error.path()),
+            Self::Policy(error) => Some(error.path()),
+            Self::Volume(error) => error.path(),
+            Self::Coco(error) => Some(error.path()),
+            Self::Npz(error) => Some(error.path()),
+            Self::Dicom(error) => Some(error.path()),
+            Self::Archive(error) => Some(error.path()),
             Self::EmptySplit { .. }
             | Self::NoCases
             | Self::Setting { .. }

@@ -1,7 +1,7 @@
 //! What the numbers in a data set's masks mean. Decided once for the whole set, so that an image
 //! that happens to show class 2 only is not mistaken for a binary mask.
 //!
-//! The rule, `V` being the distinct non-zero values over all masks of the set:
+//! A policy that `dataset.toml` states ([`crate::mask_policy`]) is the rule. Otherwise the rule, `V` being the distinct non-zero values over all masks of the set:
 //! 1. 255 beside small ids (in one file) marks pixels without truth and leaves `V`.
 //! 2. Some mask is a JPEG or in colours: binary.
 //! 3. `V` has at most one value (0/1, 0/255, 1-bit ...): binary.
@@ -17,8 +17,12 @@
 //! is compression noise and no mask.
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::path::Path;
 
 use crate::decode_mask::{MaskSource, RawMask};
+use crate::error::DataError;
+use crate::mask_policy::MaskPolicy;
 use crate::pixels::{IGNORE_LABEL, LabelMap};
 
 /// Largest value that is taken for a class id.
@@ -28,7 +32,7 @@ pub const MAX_CLASSES: u16 = 32;
 pub const JPEG_FLOOR: u16 = 64;
 
 /// How the values of a data set's masks become labels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum LabelRule {
     /// One foreground class.
@@ -43,6 +47,27 @@ pub enum LabelRule {
         /// Whether 255 marks pixels without truth.
         ignore_255: bool,
     },
+    /// What `dataset.toml` says.
+    Stated {
+        /// The policy, which is not `auto`.
+        policy: MaskPolicy,
+        /// Number of foreground classes.
+        n_classes: usize,
+    },
+}
+
+impl fmt::Display for LabelRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, ignore_255) = match self {
+            Self::Binary { ignore_255 } => ("one class", *ignore_255),
+            Self::Ids { ignore_255, .. } => ("class ids", *ignore_255),
+            Self::Stated { policy, .. } => {
+                return write!(f, "policy {} of dataset.toml", policy.name());
+            }
+        };
+        f.write_str(name)?;
+        f.write_str(if ignore_255 { ", 255 is ignored" } else { "" })
+    }
 }
 
 /// The distinct non-zero values of one mask and where they came from.
@@ -74,18 +99,41 @@ impl MaskValues {
 
 impl LabelRule {
     /// Number of foreground classes.
-    pub fn n_classes(self) -> usize {
+    pub fn n_classes(&self) -> usize {
         match self {
             Self::Binary { .. } => 1,
-            Self::Ids { n_classes, .. } => n_classes,
+            Self::Ids { n_classes, .. } | Self::Stated { n_classes, .. } => *n_classes,
+        }
+    }
+
+    /// The policy under which masks are read.
+    pub(crate) fn policy(&self) -> &MaskPolicy {
+        match self {
+            Self::Stated { policy, .. } => policy,
+            Self::Binary { .. } | Self::Ids { .. } => &MaskPolicy::Auto,
+        }
+    }
+
+    /// The rule for masks under a policy.
+    pub(crate) fn of(policy: &MaskPolicy, masks: &[MaskValues]) -> Self {
+        if *policy == MaskPolicy::Auto {
+            return Self::decide(masks.iter());
+        }
+        let values = masks.iter().flat_map(|mask| &mask.nonzero);
+        let labels = values.filter_map(|&value| policy.label(value));
+        let largest = labels.filter(|&label| label != IGNORE_LABEL).max();
+        Self::Stated {
+            n_classes: policy.n_classes(largest.unwrap_or(1)),
+            policy: policy.clone(),
         }
     }
 
     /// Two masks, by index, of which the first has 255 beside small ids, where it would mark pixels without
     /// truth, and the second has 255 alone, where it would be the foreground. One stray grey pixel in a set
     /// of 0/255 masks looks like this.
-    pub(crate) fn contradiction(masks: &[MaskValues]) -> Option<[usize; 2]> {
-        if !masks.iter().all(MaskValues::exact) {
+    /// A stated policy settles it.
+    pub(crate) fn contradiction(policy: &MaskPolicy, masks: &[MaskValues]) -> Option<[usize; 2]> {
+        if *policy != MaskPolicy::Auto || !masks.iter().all(MaskValues::exact) {
             return None;
         }
         let beside = masks.iter().position(MaskValues::has_255_beside_ids)?;
@@ -120,11 +168,27 @@ impl LabelRule {
         }
     }
 
-    /// Turns a mask into labels.
-    pub(crate) fn apply(self, mask: &RawMask) -> LabelMap {
+    /// Turns a mask into labels, or says why a stated policy does not apply to it.
+    pub(crate) fn labels(&self, mask: &RawMask, path: &Path) -> Result<LabelMap, DataError> {
+        if let Self::Stated { policy, .. } = self {
+            policy.check(&mask.histogram(), mask.source, path)?;
+        }
+        Ok(self.apply(mask))
+    }
+
+    /// Turns a mask into labels. A stated policy is known to apply to it; a value that it does not
+    /// mention would have no label.
+    pub(crate) fn apply(&self, mask: &RawMask) -> LabelMap {
         let ignore = u16::from(IGNORE_LABEL);
         let classes = match self {
             Self::Ids { .. } => mask.values.iter().map(|&v| v.min(ignore) as u8).collect(),
+            Self::Stated { policy, .. } => {
+                let largest = mask.values.iter().copied().max().unwrap_or(0);
+                let label = |value| policy.label(value).unwrap_or(IGNORE_LABEL);
+                let table: Vec<u8> = (0..=largest).map(label).collect();
+                let labels = mask.values.iter().map(|&v| table[usize::from(v)]);
+                labels.collect()
+            }
             Self::Binary { ignore_255: true } => {
                 let label = |v: u16| {
                     if v == ignore {
@@ -153,7 +217,7 @@ fn threshold(mask: &RawMask) -> u16 {
     let largest = mask.values.iter().copied().max().unwrap_or(0);
     let half = largest / 2 + largest % 2;
     match mask.source {
-        MaskSource::Indices | MaskSource::Colour => 1,
+        MaskSource::Indices | MaskSource::Colour | MaskSource::Mapped => 1,
         MaskSource::Lossy if largest < JPEG_FLOOR => u16::MAX,
         MaskSource::Lossy => half,
         MaskSource::Grey => {
@@ -164,7 +228,7 @@ fn threshold(mask: &RawMask) -> u16 {
 }
 
 /// Whether a mask has grey levels between background and foreground.
-pub(crate) fn has_soft_edges(mask: &RawMask, rule: LabelRule) -> bool {
+pub(crate) fn has_soft_edges(mask: &RawMask, rule: &LabelRule) -> bool {
     matches!(rule, LabelRule::Binary { ignore_255: false })
         && mask.source == MaskSource::Grey
         && threshold(mask) > 1
@@ -174,6 +238,7 @@ pub(crate) fn has_soft_edges(mask: &RawMask, rule: LabelRule) -> bool {
 mod tests {
     use super::{LabelRule, MaskValues};
     use crate::decode_mask::{MaskSource, RawMask};
+    use crate::mask_policy::MaskPolicy;
 
     fn mask(values: &[u16], source: MaskSource) -> RawMask {
         RawMask {
@@ -228,7 +293,11 @@ mod tests {
                 .iter()
                 .map(|values| MaskValues::of(&mask(values, MaskSource::Grey)))
                 .collect();
-            assert_eq!(LabelRule::contradiction(&values), expected, "{masks:?}");
+            assert_eq!(
+                LabelRule::contradiction(&MaskPolicy::Auto, &values),
+                expected,
+                "{masks:?}"
+            );
         };
         // One stray grey pixel among masks of 0 and 255.
         check(&[&[0, 255], &[0, 1, 255], &[255]], Some([1, 0]));

@@ -1,35 +1,70 @@
 //! Image and mask folders to verified, split, augmented batches; generated images.
 
+pub mod archive;
 mod augment;
 mod batches;
+mod cache_options;
 mod canvas;
+mod case_cache;
+mod case_source;
+mod coco;
 mod dataset;
 mod decode_image;
 mod decode_mask;
+mod dicom;
 pub mod download;
+mod draw_input;
 mod draw_rng;
 mod encode;
+mod epoch_order;
+mod equalise;
 mod error;
 mod label_rule;
 mod loader;
+mod mask_policy;
+mod normalise;
+mod npz;
+mod picture_name;
 mod pixels;
+mod prepared_case;
+mod raster;
+pub mod registry;
 mod resize;
 mod sample;
+mod settings;
+pub mod splits;
 pub mod synth;
 mod table;
+mod table_line;
 pub mod verify;
 mod view;
+mod volume;
 
-pub use augment::Augment;
+pub use augment::{Augment, Blur, Clahe, Elastic, Noise};
 pub use batches::{Batch, Batches};
+pub use cache_options::{CacheOptions, DiskCache};
 pub use canvas::Canvas;
+pub use case_cache::{CacheReport, CacheWarning};
+pub use coco::{CocoCategory, CocoError, CocoFile, CocoImage};
 pub use dataset::{Case, Dataset, LoadedCase, Split};
 pub use decode_image::read_image;
-pub use decode_mask::MaskSource;
+pub use decode_mask::{MaskSource, decode_labels};
+pub use dicom::{DicomError, DicomFrame, decode_dicom, read_dicom};
 pub use encode::{write_image, write_mask};
 pub use error::DataError;
 pub use label_rule::{JPEG_FLOOR, LabelRule, MAX_CLASSES};
 pub use loader::{LoaderConfig, TrainLoader};
+pub use mask_policy::{Classes, Colour, Colours, MaskPolicy, PolicyError};
+pub use normalise::Normalise;
+pub use npz::{NpzError, NpzFile, NpzItems, NpzPairs};
+pub use picture_name::is_picture_name;
 pub use pixels::{IGNORE_LABEL, ImageRgb, LabelMap, PAD_RGB};
+pub use raster::{Format, Layout, PictureError, Raster, Samples, decode_raster, read_raster};
 pub use resize::{fit_longest_side, resize_image, resize_labels};
+pub use table::parse_table;
+pub use table_line::TableLine;
 pub use view::{Placement, View, Window, inference_inputs};
+pub use volume::{
+    GreyWindow, Orientation, Plane, Volume, VolumeError, decode_nifti, read_nifti, read_nifti_time,
+    write_nifti_labels,
+};

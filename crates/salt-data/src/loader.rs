@@ -1,20 +1,21 @@
 //! Training batches, made ahead of time by worker threads and handed over in order.
 //!
-//! Sample `i` of an epoch is a pure function of `(seed, epoch, i)`: number of workers, machine load and
-//! the point of resumption do not enter.
+//! Sample `i` of an epoch is a pure function of `(seed, epoch, i)`: number of workers, machine load, the
+//! point of resumption, and whether the cases lie in memory, in files or in a cache do not enter.
 
+use std::ops::Range;
 use std::sync::Arc;
-
-use rayon::prelude::*;
 
 use crate::augment::Augment;
 use crate::batches::{Batch, Batches};
-use crate::dataset::LoadedCase;
+use crate::cache_options::CacheOptions;
+use crate::case_cache::CacheReport;
+use crate::case_source::{CaseInHand, CaseSource, InMemoryCases, StoredCases};
+use crate::dataset::{Dataset, LoadedCase, Split};
+use crate::draw_input::draw_input;
 use crate::draw_rng::DrawRng;
+use crate::epoch_order::EpochOrder;
 use crate::error::DataError;
-use crate::pixels::{ImageRgb, LabelMap};
-use crate::resize::{resize_image, resize_labels};
-use crate::sample::sample;
 use crate::view::View;
 
 /// How batches are made.
@@ -50,31 +51,49 @@ impl Default for LoaderConfig {
     }
 }
 
-/// A case brought to the view's scale, which random sampling then reads from.
-#[derive(Debug)]
-struct Source {
-    /// `None` where the scale is native: the case itself is the source.
-    scaled: Option<(ImageRgb, LabelMap)>,
-    /// Mean intensity, 0 to 1.
-    mean: f64,
+impl LoaderConfig {
+    /// Confirms that every setting is in its range.
+    fn check(&self) -> Result<(), DataError> {
+        self.view.check()?;
+        self.augment.check()?;
+        for (name, value, most, expected) in [
+            ("batch_size", self.batch_size, 1 << 16, "from 1 to 65536"),
+            // A sample's number has 32 bits in the address of its random stream.
+            (
+                "samples_per_epoch",
+                self.samples_per_epoch,
+                u32::MAX as usize,
+                "from 1 to 4294967295",
+            ),
+        ] {
+            if !(1..=most).contains(&value) {
+                return Err(DataError::Setting {
+                    name,
+                    expected,
+                    received: value.to_string(),
+                });
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Everything that making a batch needs.
 #[derive(Debug)]
 pub(crate) struct Shop {
-    cases: Arc<Vec<LoadedCase>>,
-    sources: Vec<Source>,
+    cases: CaseSource,
     pub(crate) config: LoaderConfig,
 }
 
-/// Makes the batches of any epoch, from any batch on.
+/// Makes the batches of any epoch, from any sample on.
 #[derive(Debug, Clone)]
 pub struct TrainLoader {
     shop: Arc<Shop>,
 }
 
 impl TrainLoader {
-    /// Checks the settings and scales the cases once (antialiased; labels nearest).
+    /// A loader of cases that are in memory: checks the settings and scales the cases once
+    /// (antialiased; labels nearest).
     ///
     /// # Errors
     /// [`DataError::NoCases`], [`DataError::Setting`], or [`DataError::Length`] for a case whose labels
@@ -83,33 +102,35 @@ impl TrainLoader {
         if cases.is_empty() {
             return Err(DataError::NoCases);
         }
-        config.view.check()?;
-        config.augment.check()?;
-        for (name, value) in [
-            ("batch_size", config.batch_size),
-            ("samples_per_epoch", config.samples_per_epoch),
-        ] {
-            if value == 0 {
-                let received = value.to_string();
-                return Err(DataError::Setting {
-                    name,
-                    expected: "at least 1",
-                    received,
-                });
-            }
+        config.check()?;
+        let cases = CaseSource::InMemory(InMemoryCases::new(cases, &config.view)?);
+        Ok(Self::of(cases, config))
+    }
+
+    /// A loader of cases that stay in their files: the workers decode and scale a case when a sample
+    /// needs it, and keep of it what `cache` allows. The batches are the bytes that [`TrainLoader::new`]
+    /// makes of the same cases, whatever the cache holds; memory does not grow with the data set.
+    ///
+    /// A file that cannot be read is an error in the place of the batch that needs it.
+    ///
+    /// # Errors
+    /// [`DataError::EmptySplit`], [`DataError::Setting`], or [`DataError::Io`] for a cache folder that
+    /// cannot be made or read.
+    pub fn open(
+        dataset: &Dataset,
+        split: Split,
+        config: LoaderConfig,
+        cache: &CacheOptions,
+    ) -> Result<Self, DataError> {
+        config.check()?;
+        let cases = StoredCases::open(dataset, split, config.view, cache)?;
+        Ok(Self::of(CaseSource::Stored(Box::new(cases)), config))
+    }
+
+    fn of(cases: CaseSource, config: LoaderConfig) -> Self {
+        Self {
+            shop: Arc::new(Shop { cases, config }),
         }
-        let sources: Vec<Result<Source, DataError>> = cases
-            .par_iter()
-            .map(|case| Source::prepare(case, &config.view))
-            .collect();
-        let sources = sources.into_iter().collect::<Result<Vec<_>, _>>()?;
-        Ok(Self {
-            shop: Arc::new(Shop {
-                cases,
-                sources,
-                config,
-            }),
-        })
     }
 
     /// Number of batches in an epoch.
@@ -123,107 +144,78 @@ impl TrainLoader {
     /// The batches of `epoch` from `first_batch` on, in order; workers run while this is held and end
     /// when it is dropped.
     pub fn batches(&self, epoch: u64, first_batch: usize) -> Batches {
-        Batches::open(
-            Arc::clone(&self.shop),
-            epoch,
-            first_batch,
-            self.batches_per_epoch(),
-        )
+        let first_sample = first_batch.saturating_mul(self.shop.config.batch_size);
+        self.batches_from_sample(epoch, first_sample)
+    }
+
+    /// The batches of `epoch` from `first_sample` on.
+    ///
+    /// The grid of batches is that of the whole epoch: a sample within batch `k` makes a first batch of
+    /// the rest of batch `k`, and the batches after it equal those of an epoch read from its start.
+    pub fn batches_from_sample(&self, epoch: u64, first_sample: usize) -> Batches {
+        Batches::open(Arc::clone(&self.shop), epoch, first_sample)
+    }
+
+    /// What the cache on disk has done since the loader was opened, with what was wrong in it.
+    pub fn cache_report(&self) -> CacheReport {
+        self.shop.cases.report()
     }
 }
-
-impl Source {
-    fn prepare(case: &LoadedCase, view: &View) -> Result<Self, DataError> {
-        let (image, labels) = (&case.image, &case.labels);
-        image.check()?;
-        labels.check()?;
-        if [image.width, image.height] != [labels.width, labels.height] {
-            return Err(DataError::Length {
-                what: "the labels of a case",
-                expected: image.width * image.height,
-                received: labels.classes.len(),
-            });
-        }
-        let sum: u64 = image.data.iter().map(|&v| u64::from(v)).sum();
-        let mean = sum as f64 / (255.0 * image.data.len() as f64);
-        let [width, height] = view.scaled_size(image.width, image.height);
-        if [width, height] == [image.width, image.height] {
-            return Ok(Self { scaled: None, mean });
-        }
-        let scaled = resize_image(image, width, height)?;
-        Ok(Self {
-            scaled: Some((scaled, resize_labels(labels, width, height))),
-            mean,
-        })
-    }
-}
-
-/// Separates the streams of the epoch's order from those of its samples.
-const ORDER_STREAM: u64 = 1 << 63;
 
 impl Shop {
-    /// The case of every sample of an epoch: each round is a fresh shuffle of all cases.
-    pub(crate) fn order(&self, epoch: u64) -> Vec<usize> {
-        let mut rng = DrawRng::new(self.config.seed, ORDER_STREAM | epoch);
-        let mut order = Vec::with_capacity(self.config.samples_per_epoch + self.cases.len());
-        while order.len() < self.config.samples_per_epoch {
-            let start = order.len();
-            order.extend(0..self.cases.len());
-            rng.shuffle(&mut order[start..]);
-        }
-        order.truncate(self.config.samples_per_epoch);
-        order
+    /// The order of an epoch.
+    pub(crate) fn order(&self, epoch: u64) -> EpochOrder {
+        EpochOrder::new(self.config.seed, epoch, self.cases.len())
     }
 
-    /// Batch `index` of an epoch.
-    pub(crate) fn batch(&self, order: &[usize], epoch: u64, index: usize) -> Batch {
+    /// The batch of the given samples of an epoch.
+    pub(crate) fn batch(
+        &self,
+        order: &mut EpochOrder,
+        epoch: u64,
+        samples: Range<usize>,
+    ) -> Result<Batch, DataError> {
         let side = self.config.view.input_size();
-        let first = index * self.config.batch_size;
-        let chosen = &order[first..(first + self.config.batch_size).min(order.len())];
         let pixels = side * side;
         let mut batch = Batch {
-            size: chosen.len(),
+            size: samples.len(),
             height: side,
             width: side,
-            pixels_bchw: vec![0.0; chosen.len() * 3 * pixels],
-            labels_bhw: vec![0; chosen.len() * pixels],
-            ids: chosen
-                .iter()
-                .map(|&case| self.cases[case].id.clone())
-                .collect(),
+            pixels_bchw: vec![0.0; samples.len() * 3 * pixels],
+            labels_bhw: vec![0; samples.len() * pixels],
+            ids: Vec::with_capacity(samples.len()),
         };
         let images = batch.pixels_bchw.chunks_exact_mut(3 * pixels);
         let labels = batch.labels_bhw.chunks_exact_mut(pixels);
-        for (k, ((image, labels), &case)) in images.zip(labels).zip(chosen).enumerate() {
+        for ((image, labels), sample) in images.zip(labels).zip(samples) {
+            let case = order.case_of(sample);
+            batch.ids.push(self.cases.id(case).to_owned());
             // 31 bits of epoch and 32 of sample make every sample's stream its own.
-            let stream = ((epoch & 0x7fff_ffff) << 32) | (first + k) as u64;
+            let stream = ((epoch & 0x7fff_ffff) << 32) | sample as u64;
             self.sample(
-                case,
+                &self.cases.fetch(case)?,
                 &mut DrawRng::new(self.config.seed, stream),
                 image,
                 labels,
             );
         }
-        batch
+        Ok(batch)
     }
 
-    fn sample(&self, case: usize, rng: &mut DrawRng, pixels: &mut [f32], labels: &mut [u8]) {
-        let source = &self.sources[case];
-        let (image, classes) = match &source.scaled {
-            Some((image, classes)) => (image, classes),
-            None => (&self.cases[case].image, &self.cases[case].labels),
-        };
-        let side = self.config.view.input_size();
-        // In a resized view there is no room, and the origin is the corner.
-        let origin = [image.width, image.height].map(|length| {
-            let room = length.saturating_sub(side);
-            rng.int(0, room)
-        });
-        let content = [side.min(image.width), side.min(image.height)];
-        let drawn = self.config.augment.draw(rng);
-        let warp = drawn.warp(origin, content, side);
-        let intensities = drawn.intensities(source.mean);
-        sample(image, classes, &warp, &intensities, side, pixels, labels);
+    fn sample(
+        &self,
+        case: &CaseInHand<'_>,
+        rng: &mut DrawRng,
+        pixels: &mut [f32],
+        labels: &mut [u8],
+    ) {
+        draw_input(
+            case.parts(),
+            &self.config.augment,
+            self.config.view.input_size(),
+            rng,
+            (pixels, labels),
+        );
     }
 }
 
@@ -278,7 +270,8 @@ mod tests {
         TrainLoader::new(cases(5), config(workers))
             .expect("valid")
             .batches(epoch, first)
-            .collect()
+            .collect::<Result<_, _>>()
+            .expect("in memory")
     }
 
     #[test]
@@ -297,6 +290,28 @@ mod tests {
         assert_eq!(epoch(2, 1, 4), epoch(0, 1, 0)[4..]);
         assert!(epoch(2, 1, 6).is_empty());
         assert!(epoch(2, 1, 600).is_empty());
+    }
+
+    #[test]
+    fn resuming_at_a_sample_keeps_the_grid_of_batches() {
+        let whole = epoch(0, 1, 0);
+        let loader = TrainLoader::new(cases(5), config(2)).expect("valid");
+        for first in 0..22 {
+            let rest: Vec<Batch> = loader
+                .batches_from_sample(1, first)
+                .collect::<Result<_, _>>()
+                .expect("in memory");
+            let (begun, inside) = (first / 4, first % 4);
+            assert_eq!(rest.len(), 6 - begun);
+            assert_eq!(rest[1..], whole[begun + 1..]);
+            let sample = 3 * 16 * 16;
+            let expected = &whole[begun].pixels_bchw[inside * sample..];
+            assert_eq!(rest[0].pixels_bchw, expected, "from sample {first}");
+            assert_eq!(rest[0].ids, whole[begun].ids[inside..]);
+            assert_eq!(rest[0].size, whole[begun].size - inside);
+        }
+        assert_eq!(loader.batches_from_sample(1, 22).count(), 0);
+        assert_eq!(loader.batches_from_sample(1, usize::MAX).count(), 0);
     }
 
     #[test]
@@ -345,6 +360,17 @@ mod tests {
                 ..
             })
         ));
+        let endless = LoaderConfig {
+            samples_per_epoch: usize::MAX,
+            ..config(1)
+        };
+        assert!(matches!(
+            TrainLoader::new(cases(1), endless),
+            Err(DataError::Setting {
+                name: "samples_per_epoch",
+                ..
+            })
+        ));
         let mut odd = cases(1).to_vec();
         odd[0].labels = LabelMap::new(30, 40, vec![0; 1200]).expect("valid");
         assert!(matches!(
@@ -362,7 +388,11 @@ mod tests {
             ..config(1)
         };
         let loader = TrainLoader::new(cases(1), config).expect("valid");
-        let batch = loader.batches(0, 0).next().expect("one batch");
+        let batch = loader
+            .batches(0, 0)
+            .next()
+            .expect("one")
+            .expect("in memory");
         let labels = &batch.labels_bhw[..400];
         assert!(labels[..15 * 20].iter().all(|&c| c < 2));
         assert!(labels[15 * 20..].iter().all(|&c| c == 255));

@@ -2,13 +2,24 @@
 //!
 //! Every input pixel asks where it comes from, so the cost is that of the input and not of the source.
 
-use crate::augment::Warp;
+use crate::augment::{Bend, Warp};
 use crate::pixels::{IGNORE_LABEL, ImageRgb, LabelMap, PAD_RGB};
+
+/// How an input is read.
+#[derive(Debug)]
+pub(crate) struct Look<'a> {
+    /// Where input pixels come from.
+    pub(crate) warp: Warp,
+    /// What displaces them first.
+    pub(crate) bend: Option<&'a Bend>,
+    /// New values of the source's 8-bit values, taken before interpolation.
+    pub(crate) intensities: [f32; 256],
+}
 
 /// Fills one input.
 ///
 /// Input pixels whose centre falls outside of the source are padding: colour [`PAD_RGB`], label
-/// [`IGNORE_LABEL`]. `intensities` maps the source's 8-bit values before interpolation.
+/// [`IGNORE_LABEL`].
 ///
 /// # Shapes
 /// * `pixels_chw`: `[3, size, size]`, RGB in 0 to 255
@@ -16,13 +27,29 @@ use crate::pixels::{IGNORE_LABEL, ImageRgb, LabelMap, PAD_RGB};
 pub(crate) fn sample(
     image: &ImageRgb,
     labels: &LabelMap,
-    warp: &Warp,
-    intensities: &[f32; 256],
+    look: &Look<'_>,
+    size: usize,
+    pixels_chw: &mut [f32],
+    labels_hw: &mut [u8],
+) {
+    // Two copies of the loop, so that what is not bent does not pay for it.
+    if look.bend.is_some() {
+        sample_rows::<true>(image, labels, look, size, pixels_chw, labels_hw);
+    } else {
+        sample_rows::<false>(image, labels, look, size, pixels_chw, labels_hw);
+    }
+}
+
+fn sample_rows<const BENT: bool>(
+    image: &ImageRgb,
+    labels: &LabelMap,
+    look: &Look<'_>,
     size: usize,
     pixels_chw: &mut [f32],
     labels_hw: &mut [u8],
 ) {
     let (width, height) = (image.width, image.height);
+    let (warp, intensities) = (&look.warp, &look.intensities);
     // As whole pixels, so that each of the four corners costs one bounds check.
     let (source, _) = image.data.as_chunks::<3>();
     let (red, rest) = pixels_chw.split_at_mut(size * size);
@@ -34,14 +61,25 @@ pub(crate) fn sample(
     let [[xx, xy], [yx, yy]] = warp.matrix;
     let (x_step, y_step) = (fixed(xx), fixed(yx));
     let (x_end, y_end) = ((width as i64) << FRACTION, (height as i64) << FRACTION);
+    let mut shifts = vec![[0; 2]; if BENT { size } else { 0 }];
     for (row, (((red, green), blue), classes)) in rows.enumerate() {
+        if BENT && let Some(bend) = look.bend {
+            bend.displace(warp, row, (1 << FRACTION) as f32, &mut shifts);
+        }
         let v = row as f64 + 0.5;
         let mut x = fixed(xx * 0.5 + xy * v + warp.offset[0]) - x_step;
         let mut y = fixed(yx * 0.5 + yy * v + warp.offset[1]) - y_step;
+        let mut before = [0; 2];
+        let mut shifts = shifts.iter();
         let out = red.iter_mut().zip(green).zip(blue).zip(classes);
         for (((red, green), blue), class) in out {
             x += x_step;
             y += y_step;
+            if BENT && let Some(&shift) = shifts.next() {
+                x += shift[0] - before[0];
+                y += shift[1] - before[1];
+                before = shift;
+            }
             if !(0..x_end).contains(&x) || !(0..y_end).contains(&y) {
                 [*red, *green, *blue] = PAD_RGB;
                 *class = IGNORE_LABEL;
@@ -91,7 +129,7 @@ fn neighbours(position: i64, length: usize) -> (usize, usize, f32) {
 
 #[cfg(test)]
 mod tests {
-    use super::sample;
+    use super::{Look, sample};
     use crate::augment::{Augment, Drawn};
     use crate::draw_rng::DrawRng;
     use crate::pixels::{IGNORE_LABEL, ImageRgb, LabelMap, PAD_RGB};
@@ -108,17 +146,12 @@ mod tests {
         let (image, labels) = source(20, 16);
         let content = [size.min(20 - origin[0]), size.min(16 - origin[1])];
         let (mut pixels, mut classes) = (vec![0.0; 3 * size * size], vec![0; size * size]);
-        let warp = drawn.warp(origin, content, size);
-        let table = drawn.intensities(0.5);
-        sample(
-            &image,
-            &labels,
-            &warp,
-            &table,
-            size,
-            &mut pixels,
-            &mut classes,
-        );
+        let look = Look {
+            warp: drawn.warp(origin, content, size),
+            bend: None,
+            intensities: drawn.intensities(0.5),
+        };
+        sample(&image, &labels, &look, size, &mut pixels, &mut classes);
         (pixels, classes)
     }
 

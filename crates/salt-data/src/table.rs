@@ -1,28 +1,33 @@
 //! The table of a data set: `data_split.csv` (`imgs,split`) or `pairs.csv` (`image,mask,split`).
+//! Both may have the columns `group` and `spacing_mm` ([`crate::table_line`]).
 //!
 //! `pairs.csv` names both files by path. `data_split.csv` is SALT's: the stem of `imgs` is looked
-//! up as `images/<stem>.{png,jpg,jpeg}`, its mask as `masks/<stem>_mask` or `masks/<stem>` with the
+//! up as `images/<stem>.{png,jpg,tif,...}`, its mask as `masks/<stem>_mask` or `masks/<stem>` with the
 //! same extensions. Where both tables exist, `pairs.csv` wins, because it is explicit.
 
-use std::path::{Component, Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
-use crate::dataset::{Case, Split};
+use crate::dataset::Case;
 use crate::error::DataError;
+use crate::picture_name::{find, stem_of};
+use crate::table_line::{Columns, Row, TableLine};
 
-const EXTENSIONS: [&str; 6] = ["png", "jpg", "jpeg", "PNG", "JPG", "JPEG"];
-
-/// One line of a table, as written.
-#[derive(Debug, Clone)]
-pub(crate) struct Row {
-    /// Line number, from 1.
-    pub(crate) line: u64,
-    /// Field `image` or `imgs`.
-    pub(crate) image: String,
-    /// Field `mask`, for `pairs.csv`.
-    pub(crate) mask: Option<String>,
-    /// Field `split`.
-    pub(crate) split: String,
+/// The columns that a kind of table must have.
+struct Layout {
+    required: &'static [&'static str],
+    header: &'static str,
 }
+
+const PAIRS: Layout = Layout {
+    required: &["image", "mask", "split"],
+    header: "image,mask,split",
+};
+
+const SPLITS: Layout = Layout {
+    required: &["imgs", "split"],
+    header: "imgs,split",
+};
 
 /// A table that was read but not yet believed.
 #[derive(Debug)]
@@ -32,6 +37,21 @@ pub(crate) struct Table {
     pub(crate) path: PathBuf,
     /// Its lines, good and bad.
     pub(crate) rows: Vec<Result<Row, DataError>>,
+    /// Whether it has a column of groups.
+    pub(crate) has_group: bool,
+    /// Columns that mean nothing here.
+    pub(crate) ignored: Vec<String>,
+}
+
+/// Reads the text of a table without looking at any other file. `path` is named in errors and says
+/// which kind it is: `pairs.csv`, or by any other name `data_split.csv`.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn parse_table(path: &Path, bytes: &[u8]) -> Result<Vec<TableLine>, DataError> {
+    let table = Table::parse(Path::new(""), path.to_owned(), bytes)?;
+    let lines = table.rows.into_iter();
+    lines.map(|row| row?.check(path)).collect()
 }
 
 impl Table {
@@ -42,20 +62,23 @@ impl Table {
                 path: root.to_owned(),
             });
         }
-        let pairs = root.join("pairs.csv");
-        let splits = root.join("data_split.csv");
-        let (path, columns, expected): (_, &[&'static str], _) = if pairs.is_file() {
-            (pairs, &["image", "mask", "split"], "image,mask,split")
-        } else if splits.is_file() {
-            (splits, &["imgs", "split"], "imgs,split")
-        } else {
-            return Err(DataError::MissingTable {
+        let names = ["pairs.csv", "data_split.csv"];
+        let path = names
+            .into_iter()
+            .map(|name| root.join(name))
+            .find(|path| path.is_file())
+            .ok_or_else(|| DataError::MissingTable {
                 path: root.to_owned(),
-            });
-        };
+            })?;
         let bytes = std::fs::read(&path).map_err(DataError::io("read", &path))?;
+        Self::parse(root, path, &bytes)
+    }
+
+    fn parse(root: &Path, path: PathBuf, bytes: &[u8]) -> Result<Self, DataError> {
+        let pairs = path.file_name().is_some_and(|name| name == "pairs.csv");
+        let layout = if pairs { PAIRS } else { SPLITS };
         // Spreadsheets put a byte order mark before the first column's name.
-        let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+        let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let mut reader = csv::ReaderBuilder::new()
             .trim(csv::Trim::All)
             .from_reader(text);
@@ -68,38 +91,13 @@ impl Table {
             .headers()
             .map_err(|error| bad_row(1, error.to_string()))?
             .clone();
-        let position = |column: &'static str| {
-            header
-                .iter()
-                .position(|name| name == column)
-                .ok_or_else(|| DataError::MissingColumn {
-                    path: path.clone(),
-                    column,
-                    expected,
-                    received: header.iter().map(str::to_owned).collect(),
-                })
-        };
-        let positions = columns
-            .iter()
-            .map(|c| position(c))
-            .collect::<Result<Vec<_>, _>>()?;
+        let columns = Columns::find(&path, &header, layout.required, layout.header)?;
         let mut rows = Vec::new();
         for record in reader.records() {
             rows.push(match record {
-                Ok(record) => {
-                    let line = record.position().map_or(0, csv::Position::line);
-                    let fields: Vec<String> =
-                        positions.iter().map(|&p| record[p].to_owned()).collect();
-                    match fields.iter().position(String::is_empty) {
-                        Some(k) => Err(bad_row(line, format!("an empty `{}`", columns[k]))),
-                        None => Ok(Row {
-                            line,
-                            image: fields[0].clone(),
-                            mask: (fields.len() == 3).then(|| fields[1].clone()),
-                            split: fields[fields.len() - 1].clone(),
-                        }),
-                    }
-                }
+                Ok(record) => columns
+                    .row(&record)
+                    .map_err(|(line, column)| bad_row(line, format!("an empty `{column}`"))),
                 Err(error) => {
                     let line = error.position().map_or(0, csv::Position::line);
                     Err(bad_row(line, error.to_string()))
@@ -113,23 +111,17 @@ impl Table {
             root: root.to_owned(),
             path,
             rows,
+            has_group: columns.group.is_some(),
+            ignored: columns.ignored,
         })
     }
 
     /// Finds the files of a line. The id is the stem of the image's file; [`unique_ids`] makes it unique.
     pub(crate) fn resolve(&self, row: &Row) -> Result<Case, DataError> {
-        let split = Split::from_name(&row.split).ok_or_else(|| DataError::UnknownSplit {
-            path: self.path.clone(),
-            line: row.line,
-            received: row.split.clone(),
-            nearest: Split::nearest_name(&row.split),
-        })?;
-        let image_field = self.inside(row, &row.image)?;
-        let (image, mask) = match &row.mask {
-            Some(mask) => (
-                self.root.join(image_field),
-                self.root.join(self.inside(row, mask)?),
-            ),
+        let line = row.check(&self.path)?;
+        let image_field = line.image.as_path();
+        let (image, mask) = match &line.mask {
+            Some(mask) => (self.root.join(image_field), self.root.join(mask)),
             None => {
                 let images = self.root.join("images");
                 let masks = self.root.join("masks");
@@ -160,31 +152,39 @@ impl Table {
             id: stem_of(&image).to_owned(),
             image,
             mask,
-            split,
+            split: line.split,
+            group: line.group,
+            spacing_mm: line.spacing_mm,
         })
     }
 
-    /// A field as a path that stays inside of the data set. Links inside the folder are followed:
-    /// whoever made the folder may link to where the files are.
-    fn inside<'a>(&self, row: &Row, field: &'a str) -> Result<&'a Path, DataError> {
-        let path = Path::new(field);
-        let plain = path
-            .components()
-            .all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
-        // Windows spellings are refused everywhere, so that a table means the same on all systems.
-        if plain && !field.contains('\\') && !field.contains(':') {
-            return Ok(path);
+    /// Two cases of one group in different splits, for every group where that is so.
+    pub(crate) fn leaks(&self, cases: &[Case]) -> Vec<DataError> {
+        let mut firsts = BTreeMap::<&str, &Case>::new();
+        let mut leaks = BTreeMap::<&str, &Case>::new();
+        for case in cases {
+            let Some(group) = case.group.as_deref() else {
+                continue;
+            };
+            if firsts.entry(group).or_insert(case).split != case.split {
+                leaks.entry(group).or_insert(case);
+            }
         }
-        Err(DataError::EscapingPath {
-            path: self.path.clone(),
-            line: row.line,
-            received: field.to_owned(),
-        })
+        let of = |case: &Case| (case.id.clone(), case.split);
+        let leaks = leaks.into_iter();
+        leaks
+            .map(|(group, second)| DataError::GroupAcrossSplits {
+                path: self.path.clone(),
+                group: group.to_owned(),
+                first: of(firsts[group]),
+                second: of(second),
+            })
+            .collect()
     }
 
     /// Makes ids unique: equal stems get their folders in front. The same image twice is an error.
     pub(crate) fn unique_ids(&self, cases: &mut [(u64, Case)]) -> Result<(), DataError> {
-        let mut seen = std::collections::BTreeMap::<String, usize>::new();
+        let mut seen = BTreeMap::<String, usize>::new();
         cases
             .iter()
             .for_each(|(_, case)| *seen.entry(case.id.clone()).or_default() += 1);
@@ -194,7 +194,7 @@ impl Table {
             if seen[&case.id] > 1 {
                 let relative = case.image.strip_prefix(&self.root).unwrap_or(&case.image);
                 let parts: Vec<_> = relative
-                    .with_extension("")
+                    .with_file_name(stem_of(relative))
                     .iter()
                     .map(|p| p.to_string_lossy().into_owned())
                     .collect();
@@ -210,27 +210,4 @@ impl Table {
         }
         Ok(())
     }
-}
-
-fn stem_of(path: &Path) -> &str {
-    path.file_stem()
-        .and_then(|stem| stem.to_str())
-        .unwrap_or_default()
-}
-
-/// The first of `<folder>/<stem>.<extension>` that exists, or the first one tried.
-fn find(folder: &Path, stems: &[&str]) -> PathBuf {
-    let tried = stems.iter().flat_map(|stem| {
-        EXTENSIONS
-            .iter()
-            .map(move |e| folder.join(format!("{stem}.{e}")))
-    });
-    let mut first = None;
-    for path in tried {
-        if path.is_file() {
-            return path;
-        }
-        first.get_or_insert(path);
-    }
-    first.unwrap_or_else(|| folder.to_owned())
 }

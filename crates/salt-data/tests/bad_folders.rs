@@ -1,6 +1,6 @@
 //! Everything that can be wrong with a folder, each with its own error, message and remedy.
 
-use salt_data::{DataError, Dataset, Split};
+use salt_data::{DataError, Dataset, PictureError, Split};
 
 use crate::fixture::Folder;
 
@@ -83,11 +83,11 @@ fn missing_files() {
 #[test]
 fn dots_in_names() {
     let folder = Folder::empty();
-    let mut table = "imgs,split\n".to_owned();
+    let mut table = "imgs,split,group\n".to_owned();
     for (k, name) in ["eye.000", "eye.001", "eye"].into_iter().enumerate() {
         folder.image(&format!("images/{name}.png"), 8, 6, k as u8);
         folder.mask(&format!("masks/{name}_mask.png"), 8, 6, 255);
-        table += &format!("{name},{}\n", ["train", "val", "test"][k]);
+        table += &format!("{name},{},{k}\n", ["train", "val", "test"][k]);
     }
     folder.text("data_split.csv", &table);
     let set = Dataset::open(folder.path()).expect("opens");
@@ -116,18 +116,30 @@ fn a_mask_of_another_size() {
 fn unreadable_files() {
     let folder = Folder::sound();
     folder.text("images/a.png", "this is no picture");
-    refused!(folder, DataError::Unreadable { .. }, "unknown format");
+    refused!(
+        folder,
+        DataError::Picture(PictureError::UnknownFormat { .. }),
+        "received a text"
+    );
     let folder = Folder::sound();
     let whole = std::fs::read(folder.at("masks/a_mask.png")).expect("there");
     std::fs::write(folder.at("masks/a_mask.png"), &whole[..whole.len() - 30]).expect("written");
-    refused!(folder, DataError::Unreadable { .. }, "a_mask.png");
+    refused!(
+        folder,
+        DataError::Picture(PictureError::Truncated { .. }),
+        "a_mask.png"
+    );
     // Only pixels are broken: the header opens, loading says which file it is.
     let folder = Folder::sound();
     let whole = std::fs::read(folder.at("images/a.png")).expect("there");
     std::fs::write(folder.at("images/a.png"), &whole[..whole.len() - 30]).expect("written");
     let set = Dataset::open(folder.path()).expect("the header is sound");
     let error = set.load(&set.cases[0]).expect_err("must be refused");
-    assert!(matches!(error, DataError::Unreadable { .. }), "{error}");
+    let cut = DataError::Picture(PictureError::Truncated {
+        path: folder.at("images/a.png"),
+        format: "PNG",
+    });
+    assert_eq!(error.to_string(), cut.to_string());
 }
 
 #[test]

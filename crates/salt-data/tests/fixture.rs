@@ -13,7 +13,7 @@ impl Folder {
         Self(tempfile::tempdir().expect("a temporary folder"))
     }
 
-    /// Three 8x6 pairs a, b, c in train, val and test.
+    /// Three 8x6 pairs a, b, c of three patients in train, val and test.
     pub(crate) fn sound() -> Self {
         let folder = Self::empty();
         for (k, name) in ["a", "b", "c"].into_iter().enumerate() {
@@ -22,7 +22,7 @@ impl Folder {
         }
         folder.text(
             "data_split.csv",
-            "imgs,split\na.jpg,train\nb.jpg,val\nc.jpg,test\n",
+            "imgs,split,group\na.jpg,train,1\nb.jpg,val,2\nc.jpg,test,3\n",
         );
         folder
     }

@@ -71,7 +71,10 @@ pub fn predict_run(
     let recipe = Recipe::read(&run.recipe(), &[])?;
     let n_classes = adapter_classes(&run)?;
     let segmenter = load_segmenter(&run, &recipe, n_classes, &machine.device, session)?;
-    predict::folder(&segmenter, n_classes, images, out, options, session)
+    let normalise = recipe.data.normalise;
+    predict::folder(
+        &segmenter, normalise, n_classes, images, out, options, session,
+    )
 }
 
 fn load_segmenter(

@@ -4,16 +4,13 @@ use std::path::{Path, PathBuf};
 
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder as _};
-use salt_data::{ImageRgb, LabelMap, read_image};
+use salt_data::{ImageRgb, LabelMap, Normalise, is_picture_name, read_image};
 
 use crate::error::TrainError;
 use crate::observer::{Event, Session};
 use crate::overlay;
 use crate::run_dir::write_atomic;
 use crate::segment::Segmenter;
-
-/// File name endings that count as images.
-const EXTENSIONS: [&str; 3] = ["png", "jpg", "jpeg"];
 
 /// What [`crate::predict_run`] writes beside the masks, and over what.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +29,7 @@ pub struct PredictOptions {
 /// cannot be written.
 pub fn folder(
     segmenter: &Segmenter,
+    normalise: Normalise,
     n_classes: usize,
     images: &Path,
     out: &Path,
@@ -61,7 +59,7 @@ pub fn folder(
             break;
         }
         let image = read_image(path)?;
-        let labels = segmenter.labels(&image)?;
+        let labels = segmenter.labels(normalise.apply(&image)?.as_ref())?;
         write_mask(&mask, &labels, n_classes)?;
         if options.overlays {
             write_rgb(
@@ -90,12 +88,7 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, TrainError> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(|e| TrainError::io(folder, e))? {
         let path = entry.map_err(|e| TrainError::io(folder, e))?.path();
-        let extension = path
-            .extension()
-            .and_then(|e| e.to_str())
-            .unwrap_or_default()
-            .to_lowercase();
-        if path.is_file() && EXTENSIONS.contains(&extension.as_str()) {
+        if path.is_file() && is_picture_name(&path) {
             found.push(path);
         }
     }

@@ -37,7 +37,8 @@ pub fn open_dataset(recipe: &Recipe) -> Result<Dataset, TrainError> {
 }
 
 fn assign_splits(recipe: &Recipe, mut dataset: Dataset) -> Result<Dataset, TrainError> {
-    split::apply(&mut dataset.cases, recipe.split()?);
+    split::apply(&mut dataset.cases, recipe.split()?)?;
+    dataset.normalise = recipe.data.normalise;
     // Without epochs nothing is lost when there are too few cases to share.
     let may_skip = recipe.train.epochs == 0 && dataset.split(Split::Train).len() < 2;
     if may_skip || recipe.data.validation == 0.0 {

@@ -141,7 +141,7 @@ impl Trainer {
         let batches = loader.map(|loader| loader.batches(epoch, first));
         for batch in batches.into_iter().flatten() {
             let started = Instant::now();
-            let outcome = self.step(batch)?;
+            let outcome = self.step(batch?)?;
             let step_ms = started.elapsed().as_secs_f64() * 1e3;
             self.step_ms.push(step_ms);
             self.progress.batch += 1;

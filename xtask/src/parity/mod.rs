@@ -13,6 +13,7 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
+use crate::python;
 use crate::test::{self, TestDevice};
 use crate::workspace::{cargo, output, root, step};
 
@@ -67,31 +68,8 @@ struct Parity {
 impl Parity {
     /// A Python that has `modules`: the given one, or one made for it with `requirements`.
     fn python(&self, modules: &str, requirements: &str) -> anyhow::Result<PathBuf> {
-        let import = format!("import {modules}");
-        let has_all =
-            |python: &Path| output(Command::new(python).args(["-c", import.as_str()])).is_ok();
-        if has_all(&self.python) {
-            return Ok(self.python.clone());
-        }
         let venv = self.folder.join("venv");
-        let own = venv.join("bin/python");
-        if has_all(&own) {
-            return Ok(own);
-        }
-        let mut create = Command::new(&self.python);
-        step(create.args(["-m", "venv"]).arg(&venv)).with_context(|| {
-            format!(
-                "expected a Python 3 with venv as {:?}; give another with --python",
-                self.python
-            )
-        })?;
-        let mut install = Command::new(&own);
-        step(
-            install
-                .args(["-m", "pip", "install", "-r"])
-                .arg(root().join(requirements)),
-        )?;
-        Ok(own)
+        python::with_modules(&self.python, &venv, modules, requirements)
     }
 }
 

@@ -57,7 +57,7 @@ fn data_that_is_not_as_it_should_be() {
     std::fs::write(&mask, good_mask).unwrap();
 
     std::fs::write(&image, &good_image[..good_image.len() / 2]).unwrap();
-    check_train(&inputs, &[], &["vessel_001.png", "readable PNG"]);
+    check_train(&inputs, &[], &["vessel_001.png", "whole PNG picture"]);
     std::fs::write(&image, good_image).unwrap();
 
     let table = inputs.file("vessels/data_split.csv");

@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use super::inputs::{salt, succeed};
 
 /// Commands of the contract that this program has.
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 18] = [
     "data",
+    "data list",
+    "data fetch",
     "data synth",
     "data synth vessels",
     "data verify",

@@ -6,6 +6,7 @@ mod data;
 mod determinism;
 mod doctor;
 mod exchange;
+mod fetch;
 mod help;
 mod inputs;
 mod interrupt;

@@ -17,7 +17,7 @@ const PIECE_BYTES: usize = 1 << 20;
 /// # Errors
 /// [`DownloadError::Size`], [`DownloadError::WebPage`], [`DownloadError::Checksum`] when it is not; otherwise
 /// it could not be read, or somebody asked to stop.
-pub(super) fn verify(
+pub(crate) fn verify(
     remote: &Remote<'_>,
     path: &Path,
     report: &mut Report<'_>,

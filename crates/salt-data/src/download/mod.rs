@@ -31,7 +31,7 @@ use std::time::Duration;
 pub use error::DownloadError;
 pub use options::{Checksum, FetchOptions, Remote, Timeouts};
 
-use self::digest::verify;
+pub(crate) use self::digest::verify;
 use self::lock::Lock;
 use self::partial::{Partial, set_aside};
 

@@ -12,6 +12,7 @@ mod sections;
 use std::path::Path;
 
 use salt_data::View;
+use salt_data::splits::SplitPlan;
 use salt_sam::SamConfig;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -52,8 +53,17 @@ pub struct Recipe {
 pub enum SplitRule {
     /// As the data set's own split file says.
     File,
-    /// Drawn anew with this seed.
+    /// Drawn anew with this seed, in the same numbers.
     Seed(u64),
+    /// One of several parts is the test, the others are for training.
+    Fold {
+        /// Which part, from 0.
+        fold: usize,
+        /// Number of parts.
+        of: usize,
+        /// Seed of the parts.
+        seed: u64,
+    },
 }
 
 impl Recipe {
@@ -128,15 +138,18 @@ impl Recipe {
     /// How the splits are made.
     ///
     /// # Errors
-    /// [`TrainError::RecipeValue`] for anything but `file` and `seed:N`.
+    /// [`TrainError::RecipeValue`] for anything but `file`, `seed:N` and `fold:K/N`.
     pub fn split(&self) -> Result<SplitRule, TrainError> {
-        match self.data.split.as_str() {
-            "file" => Ok(SplitRule::File),
-            other => other
-                .strip_prefix("seed:")
-                .and_then(|n| n.parse().ok())
-                .map(SplitRule::Seed)
-                .ok_or_else(|| TrainError::value("data.split", "\"file\" or \"seed:N\"", other)),
+        let text = self.data.split.as_str();
+        match text.parse() {
+            _ if text == "file" => Ok(SplitRule::File),
+            Ok(SplitPlan::Seed(seed)) => Ok(SplitRule::Seed(seed)),
+            Ok(SplitPlan::Fold { fold, of, seed }) => Ok(SplitRule::Fold { fold, of, seed }),
+            // Those are the publisher's, and are made by `salt data fetch`.
+            Ok(SplitPlan::Official | SplitPlan::Paper { .. }) | Err(_) => {
+                let expected = "\"file\", \"seed:N\" or \"fold:K/N\"";
+                Err(TrainError::value("data.split", expected, text))
+            }
         }
     }
 
@@ -159,6 +172,7 @@ impl Recipe {
     fn resolve(&mut self) -> Result<(), TrainError> {
         self.adapter.config.check()?;
         self.split()?;
+        self.data.normalise.check()?;
         let size = self.sam_config()?.image_size;
         self.model.image_size = Some(size);
         if self.data.view == ViewKind::Tiles && *self.data.tile.get_or_insert(size) != size {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use salt_data::Augment;
+use salt_data::{Augment, Normalise};
 use salt_sam::SamConfig;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -51,10 +51,14 @@ pub enum ViewKind {
 pub struct DataSection {
     /// Folder of the data set, relative to where the program runs.
     pub path: PathBuf,
-    /// `file`: as the data set's own split file says; `seed:N`: the same numbers of training,
-    /// validation and test cases, drawn anew.
+    /// `file`: as the data set's own split file says; `seed:N`: the same numbers of training, validation and test
+    /// cases, drawn anew; `fold:K/N` or `fold:K/N:SEED`: the K-th of N parts (from 0) is the test. Groups of the
+    /// table (patients) stay whole.
     #[serde(default = "file")]
     pub split: String,
+    /// How pictures are brought to one range, in training and ever after.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub normalise: Normalise,
     /// How a case becomes network inputs.
     #[serde(default)]
     pub view: ViewKind,
@@ -156,6 +160,10 @@ impl Default for TrainSection {
 
 fn embedded() -> String {
     "embedded".to_owned()
+}
+
+fn is_none(normalise: &Normalise) -> bool {
+    *normalise == Normalise::None
 }
 
 fn file() -> String {

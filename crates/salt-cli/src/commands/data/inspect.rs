@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use salt_data::verify::VerifyReport;
-use salt_data::{Dataset, LabelRule};
+use salt_data::Dataset;
+use salt_data::verify::{Fingerprint, Severity, VerifyReport};
 
 use super::look;
 use crate::failure::Failure;
@@ -22,7 +22,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let report = look(&args.dir)?;
     // A broken set has no fingerprint: the first thing that is wrong is said instead.
     let sha256 = Dataset::open(&args.dir)?.sha256()?;
-    let rows = vec![
+    let mut rows = vec![
         row("cases", report.cases.to_string()),
         row(
             "splits",
@@ -35,11 +35,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         ),
         row("sizes", sizes(&report)),
         row("channels", channels(&report)),
-        row("masks", rule(report.label_rule).to_owned()),
-        row(
-            "mask values",
-            join(report.mask_values.keys().map(u16::to_string)),
-        ),
+        row("masks", report.label_rule.to_string()),
+        row("mask values", report.mapping.clone()),
         row("classes", report.n_classes.to_string()),
         row(
             "foreground",
@@ -50,19 +47,42 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
                     .map(|share| format!("{:.2} %", 100.0 * share)),
             ),
         ),
-        row("sha256", sha256),
     ];
+    rows.extend(report.fingerprint.iter().flat_map(measured));
+    rows.push(row("sha256", sha256));
     screen::result(screen::table(
         ["data set", &args.dir.display().to_string()],
         rows,
     ))?;
-    match report.findings.len() {
+    if let Some(advice) = report.fingerprint.as_ref().and_then(|f| f.advice.as_ref()) {
+        screen::result(format_args!("{}\n\n{}", advice.reason, advice.recipe))?;
+    }
+    match report.count(Severity::Error) + report.count(Severity::Warning) {
         0 => Ok(()),
         n => screen::result(format_args!(
             "{n} findings: salt data verify {}",
             args.dir.display()
         )),
     }
+}
+
+/// Intensities, spacing and widths.
+fn measured(fingerprint: &Fingerprint) -> Vec<[String; 2]> {
+    let channels = fingerprint.channels.iter();
+    let intensity =
+        join(channels.map(|c| format!("{:.0} ± {:.0} ({} to {})", c.mean, c.sd, c.p005, c.p995)));
+    let mut rows = vec![row("red, green, blue", intensity)];
+    if let Some([x, y]) = fingerprint.spacing_mm {
+        rows.push(row("spacing", format!("{x} x {y} mm")));
+    }
+    if let Some(width) = &fingerprint.structure_width {
+        let text = format!(
+            "{:.1} px (the thinnest tenth up to {:.1} px)",
+            width.median_px, width.p10_px
+        );
+        rows.push(row("structures", text));
+    }
+    rows
 }
 
 fn row(name: &str, value: String) -> [String; 2] {
@@ -93,17 +113,4 @@ fn channels(report: &VerifyReport) -> String {
     ];
     let there = counts.into_iter().filter(|(_, n)| *n > 0);
     join(there.map(|(name, n)| format!("{name} ({n})")))
-}
-
-fn rule(rule: LabelRule) -> &'static str {
-    match rule {
-        LabelRule::Binary { ignore_255: false } => "one class",
-        LabelRule::Binary { ignore_255: true } => "one class, 255 is ignored",
-        LabelRule::Ids {
-            ignore_255: false, ..
-        } => "class ids",
-        LabelRule::Ids {
-            ignore_255: true, ..
-        } => "class ids, 255 is ignored",
-    }
 }

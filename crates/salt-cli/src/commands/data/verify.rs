@@ -30,19 +30,15 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         for finding in &report.findings {
             screen::result(line(finding))?;
         }
-        let of = |severity| {
-            report
-                .findings
-                .iter()
-                .filter(|f| f.severity == severity)
-                .count()
-        };
+        if report.cases > 0 {
+            screen::result(format_args!("mask values: {}", report.mapping))?;
+        }
         screen::result(format_args!(
             "{}: {} cases, {} errors, {} warnings",
             args.dir.display(),
             report.cases,
-            of(Severity::Error),
-            of(Severity::Warning)
+            report.count(Severity::Error),
+            report.count(Severity::Warning)
         ))?;
     }
     if report.is_sound() {
@@ -56,6 +52,7 @@ fn line(finding: &Finding) -> String {
     let severity = match finding.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
+        Severity::Info => "info",
     };
     let file = finding
         .file

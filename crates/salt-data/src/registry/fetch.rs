@@ -1,0 +1,467 @@
+//! From a set's name to its prepared folder: terms, download, unpacking, import, split.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use super::entry::{Access, Archive, DatasetEntry, Variant};
+use super::error::RegistryError;
+use super::found::FoundCase;
+use super::prepare::{self, FORMAT, Prepared, Scratch, Source};
+use super::tree::Tree;
+use crate::archive::{ArchiveError, ExtractLimits, ExtractProgress, extract};
+use crate::dataset::{Split, file_sha256};
+use crate::download::{self, FetchOptions, Remote, fetch};
+use crate::error::DataError;
+use crate::splits::{Member, Sizes, SplitPlan, deal, fold};
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct FetchRequest<'a> {
+    /// The set.
+    pub entry: &'static DatasetEntry,
+    /// The way to read it; `None` is the usual one.
+    pub variant: Option<&'a str>,
+    /// Its splits; `None` is the official one where there is one, and else `seed:0`.
+    pub split: Option<SplitPlan>,
+    /// Archives, or folders with unpacked files, that the user brings; empty to download.
+    pub archives: &'a [PathBuf],
+    /// Where downloads are kept.
+    pub raw: &'a Path,
+    /// The folder to prepare.
+    pub out: &'a Path,
+    /// Whether the user agrees to terms that are not a public licence.
+    pub accept_terms: bool,
+    /// Whether an incomplete copy will do.
+    pub partial: bool,
+    /// How patiently to download.
+    pub options: FetchOptions,
+}
+
+/// What is going on. The receiver answers [`ControlFlow::Break`] to stop.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Stage<'a> {
+    /// First of all: what is allowed, and whom to cite.
+    Terms(&'static DatasetEntry),
+    /// An archive comes in.
+    Download {
+        /// Its name.
+        file: &'static str,
+        /// How far it is.
+        progress: download::Progress<'a>,
+    },
+    /// A brought archive is not the one that was published; its layout decides whether it will do.
+    NotAsPublished {
+        /// The archive.
+        path: &'a Path,
+    },
+    /// An archive is unpacked.
+    Unpack {
+        /// The archive.
+        path: &'a Path,
+        /// How far it is.
+        progress: ExtractProgress,
+    },
+    /// Cases are written.
+    Prepare {
+        /// Cases written.
+        done: usize,
+        /// Cases in all.
+        of: usize,
+    },
+}
+
+/// Receives [`Stage`] and says whether to go on.
+pub type Report<'a> = dyn FnMut(Stage<'_>) -> ControlFlow<()> + 'a;
+
+/// Fetches, unpacks, imports and splits a set. A folder that was prepared in the same way is left as it is.
+///
+/// # Errors
+/// [`RegistryError`]: every variant says what was expected, what was received and what to do. Downloads go on where
+/// they were; nothing half-done stays in the prepared folder's place.
+pub fn fetch_dataset(
+    request: &FetchRequest<'_>,
+    report: &mut Report<'_>,
+) -> Result<Prepared, RegistryError> {
+    let entry = request.entry;
+    let variant = entry.variant(request.variant)?;
+    if report(Stage::Terms(entry)).is_break() {
+        return Err(RegistryError::Stopped);
+    }
+    let mut record = record(request, &variant);
+    if let Some(there) = already(request, &record)? {
+        return Ok(there);
+    }
+    let scratch = Scratch::alone_beside(request.out, "unpacked")?;
+    let (roots, sources) = gather(request, scratch.path(), report)?;
+    let tree = Tree::read(entry.name, &roots, request.partial, scratch.path())?;
+    let cases = (entry.import)(&tree, &variant)?;
+    check(entry, &variant, &cases, request.partial)?;
+    let plan = request.split.unwrap_or_else(|| usual_split(&cases));
+    let splits = assign(entry, &cases, plan)?;
+    let mut counts = BTreeMap::new();
+    for split in splits.iter().flatten() {
+        *counts.entry(*split).or_default() += 1;
+    }
+    record.sources = sources;
+    record.split = plan.to_string();
+    record.left_out = splits.iter().filter(|split| split.is_none()).count();
+    record.splits = counts;
+    let cases: Vec<(FoundCase, Option<Split>)> = cases.into_iter().zip(splits).collect();
+    prepare::write(
+        &cases,
+        &record,
+        request.out,
+        scratch.path(),
+        &mut |done, of| report(Stage::Prepare { done, of }),
+    )?;
+    Ok(record)
+}
+
+/// What the prepared folder will say of itself, as far as the request tells.
+fn record(request: &FetchRequest<'_>, variant: &Variant) -> Prepared {
+    let entry = request.entry;
+    let classes = entry.classes_of(variant).iter();
+    Prepared {
+        format: FORMAT,
+        name: entry.name.to_owned(),
+        title: entry.title.to_owned(),
+        variant: variant.name.to_owned(),
+        split: request
+            .split
+            .map_or_else(String::new, |plan| plan.to_string()),
+        partial: request.partial,
+        classes: classes.map(|&class| class.to_owned()).collect(),
+        licence: entry.licence.name.to_owned(),
+        terms: entry.licence.terms.to_owned(),
+        citation: entry.citation.to_owned(),
+        home: entry.home.to_owned(),
+        sources: Vec::new(),
+        splits: BTreeMap::new(),
+        left_out: 0,
+    }
+}
+
+/// What is in the folder already, when it is what was asked for.
+fn already(
+    request: &FetchRequest<'_>,
+    wanted: &Prepared,
+) -> Result<Option<Prepared>, RegistryError> {
+    let out = request.out;
+    let is_empty = match std::fs::read_dir(out) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(RegistryError::io("list", out)(error)),
+    };
+    if is_empty {
+        return Ok(None);
+    }
+    let other = |received: String| RegistryError::OtherPreparation {
+        path: out.to_owned(),
+        received,
+    };
+    let there = Prepared::read(out).ok_or_else(|| other("a folder with other files".to_owned()))?;
+    let mut wanted = wanted.clone();
+    if request.split.is_none() {
+        wanted.split.clone_from(&there.split);
+    }
+    if there.answers(&wanted) {
+        return Ok(Some(there));
+    }
+    Err(other(format!(
+        "{}, variant {}, split {}{}, of format {}",
+        there.name,
+        there.variant,
+        there.split,
+        if there.partial { ", partial" } else { "" },
+        there.format
+    )))
+}
+
+/// Folders with unpacked files, and what they came from.
+fn gather(
+    request: &FetchRequest<'_>,
+    scratch: &Path,
+    report: &mut Report<'_>,
+) -> Result<(Vec<PathBuf>, Vec<Source>), RegistryError> {
+    let entry = request.entry;
+    let folder = request.raw.join(entry.name);
+    let brought: Vec<PathBuf> = if request.archives.is_empty() {
+        match entry.access {
+            Access::ByHand { how, archives } => {
+                // Whoever has put them where downloads are kept has brought them as well.
+                let there = archives
+                    .iter()
+                    .map(|archive| folder.join(archive.file_name));
+                let there: Vec<PathBuf> = there.filter(|path| path.is_file()).collect();
+                if there.is_empty() {
+                    let set = entry.name;
+                    return Err(RegistryError::ByHand { set, how });
+                }
+                there
+            }
+            Access::Automatic(archives) | Access::Unpack(archives) => {
+                download(request, archives, &folder, report)?
+            }
+        }
+    } else {
+        request.archives.to_vec()
+    };
+    if let (Access::Unpack(_), [path, ..], []) = (entry.access, &brought[..], request.archives) {
+        return Err(RegistryError::Unpack {
+            set: entry.name,
+            path: path.clone(),
+        });
+    }
+    let (mut roots, mut sources) = (Vec::new(), Vec::new());
+    for path in &brought {
+        let name = path.file_name().unwrap_or(path.as_os_str());
+        let file = name.to_string_lossy().into_owned();
+        if path.is_dir() {
+            roots.push(path.clone());
+            sources.push(Source {
+                file,
+                sha256: None,
+                as_published: false,
+            });
+            continue;
+        }
+        if !path.is_file() {
+            return Err(RegistryError::MissingArchive { path: path.clone() });
+        }
+        let as_published = is_published(entry, path, report)?;
+        if !as_published && !entry.access.archives().is_empty() {
+            go_on(report(Stage::NotAsPublished { path }))?;
+        }
+        if path.extension().is_some_and(|extension| extension == "npz") {
+            // Read where it is, an array at a time.
+            roots.push(path.clone());
+        } else {
+            let root = scratch.join(roots.len().to_string());
+            unpack(path, &root, report)?;
+            roots.extend(unpack_nested(entry, &root, report)?);
+            roots.push(root);
+        }
+        sources.push(Source {
+            file,
+            sha256: Some(file_sha256(path)?),
+            as_published,
+        });
+    }
+    Ok((roots, sources))
+}
+
+fn go_on(answer: ControlFlow<()>) -> Result<(), RegistryError> {
+    match answer {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(RegistryError::Stopped),
+    }
+}
+
+fn download(
+    request: &FetchRequest<'_>,
+    archives: &[Archive],
+    folder: &Path,
+    report: &mut Report<'_>,
+) -> Result<Vec<PathBuf>, RegistryError> {
+    let entry = request.entry;
+    if !entry.licence.open && !request.accept_terms {
+        return Err(RegistryError::TermsNotAccepted {
+            set: entry.name,
+            licence: entry.licence.name,
+            terms: entry.licence.terms,
+            home: entry.home,
+        });
+    }
+    let mut fetched = Vec::new();
+    for archive in archives {
+        // An entry of the registry that is not by hand has an address and a checksum: a test holds it to that.
+        let Some(remote) = archive.remote() else {
+            continue;
+        };
+        let file = archive.file_name;
+        let path = fetch(&remote, folder, &request.options, &mut |progress| {
+            report(Stage::Download { file, progress })
+        });
+        fetched.push(path?);
+    }
+    Ok(fetched)
+}
+
+/// Whether a file has the checksum of one of the set's archives.
+fn is_published(
+    entry: &DatasetEntry,
+    path: &Path,
+    report: &mut Report<'_>,
+) -> Result<bool, RegistryError> {
+    for archive in entry.access.archives() {
+        let Some(checksum) = archive.checksum else {
+            continue;
+        };
+        let remote = Remote {
+            urls: archive.urls,
+            file_name: archive.file_name,
+            bytes: archive.bytes,
+            checksum,
+        };
+        let file = archive.file_name;
+        let verified = download::verify(&remote, path, &mut |progress| {
+            report(Stage::Download { file, progress })
+        });
+        match verified {
+            Ok(()) => return Ok(true),
+            Err(error) if error.is_about_content() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(false)
+}
+
+fn unpack(archive: &Path, into: &Path, report: &mut Report<'_>) -> Result<(), RegistryError> {
+    let unpacked = extract(archive, into, &ExtractLimits::default(), &mut |progress| {
+        report(Stage::Unpack {
+            path: archive,
+            progress,
+        })
+    });
+    match unpacked {
+        Ok(_) => Ok(()),
+        Err(ArchiveError::Stopped { .. }) => Err(RegistryError::Stopped),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Some publishers wrap the set's archives in another one: those are unpacked too, one level deep.
+fn unpack_nested(
+    entry: &DatasetEntry,
+    root: &Path,
+    report: &mut Report<'_>,
+) -> Result<Vec<PathBuf>, RegistryError> {
+    let tree = Tree::read(entry.name, &[root.to_owned()], false, root)?;
+    let names: BTreeSet<&str> = entry
+        .access
+        .archives()
+        .iter()
+        .map(|a| a.file_name)
+        .collect();
+    let mut roots = Vec::new();
+    for file in tree.files() {
+        if names.contains(file.name.as_str()) {
+            let into = root.with_extension(format!("nested{}", roots.len()));
+            unpack(&file.path, &into, report)?;
+            roots.push(into);
+        }
+    }
+    Ok(roots)
+}
+
+/// Too few cases, or two of one name.
+fn check(
+    entry: &DatasetEntry,
+    variant: &Variant,
+    cases: &[FoundCase],
+    partial: bool,
+) -> Result<(), RegistryError> {
+    let expected = if partial { 1 } else { variant.cases };
+    if cases.len() < expected {
+        return Err(RegistryError::Incomplete {
+            set: entry.name,
+            expected,
+            received: cases.len(),
+        });
+    }
+    // Names that differ in case only are one file on some systems.
+    let mut ids = BTreeMap::new();
+    for case in cases {
+        if let Some(other) = ids.insert(case.id.to_lowercase(), &case.id) {
+            return Err(RegistryError::Ambiguous {
+                set: entry.name,
+                what: format!("the case {}", case.id),
+                first: other.into(),
+                second: (&case.id).into(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn has_official(cases: &[FoundCase]) -> bool {
+    let any = |split| cases.iter().any(|case| case.official == Some(split));
+    any(Split::Train) && any(Split::Test)
+}
+
+fn usual_split(cases: &[FoundCase]) -> SplitPlan {
+    if has_official(cases) {
+        SplitPlan::Official
+    } else {
+        SplitPlan::Seed(0)
+    }
+}
+
+/// The split of every case; `None` for those that a plan leaves out.
+fn assign(
+    entry: &DatasetEntry,
+    cases: &[FoundCase],
+    plan: SplitPlan,
+) -> Result<Vec<Option<Split>>, RegistryError> {
+    let set = entry.name;
+    let member = |case: &FoundCase| case.official;
+    let members: Vec<Member<'_>> = cases.iter().map(as_member).collect();
+    let official = |split| {
+        cases
+            .iter()
+            .filter(|case| member(case) == Some(split))
+            .count()
+    };
+    match plan {
+        SplitPlan::Official if has_official(cases) => Ok(cases.iter().map(member).collect()),
+        SplitPlan::Official => Err(RegistryError::NoSuchSplit {
+            set,
+            what: "an official split into training and test, with labels of both, in these files",
+        }),
+        SplitPlan::Seed(seed) => {
+            let sizes = if has_official(cases) {
+                Sizes::Cases(Split::ALL.map(official))
+            } else {
+                Sizes::usual(cases.len())
+            };
+            Ok(deal(&members, sizes, seed)?)
+        }
+        SplitPlan::Fold { fold: k, of, seed } => {
+            let splits = fold(&members, k, of, seed);
+            Ok(splits.into_iter().map(Some).collect())
+        }
+        SplitPlan::Paper { seed } => {
+            let paper = entry.paper.ok_or(RegistryError::NoSuchSplit {
+                set,
+                what: "numbers in SALT's paper",
+            })?;
+            let drawn =
+                |case: &FoundCase| !paper.of_training_part || case.official == Some(Split::Train);
+            let indices: Vec<usize> = (0..cases.len()).filter(|&i| drawn(&cases[i])).collect();
+            let members: Vec<Member<'_>> = indices.iter().map(|&i| members[i]).collect();
+            let sizes = Sizes::Groups([paper.train, 0, paper.test]);
+            let dealt = deal(&members, sizes, seed).map_err(|error| match error {
+                DataError::Setting { .. } => RegistryError::TooFewForPaper {
+                    set,
+                    expected: paper.train + paper.test,
+                    received: members.len(),
+                },
+                other => other.into(),
+            })?;
+            let mut splits = vec![None; cases.len()];
+            for (index, split) in indices.into_iter().zip(dealt) {
+                splits[index] = split;
+            }
+            Ok(splits)
+        }
+    }
+}
+
+fn as_member(case: &FoundCase) -> Member<'_> {
+    Member {
+        id: &case.id,
+        group: case.group.as_deref(),
+    }
+}
