@@ -5,7 +5,6 @@
 //! else is about the input.
 
 use salt_data::DataError;
-use salt_data::archive::ArchiveError;
 use salt_data::download::DownloadError;
 use salt_data::registry::RegistryError;
 use salt_peft::PeftError;
@@ -58,9 +57,7 @@ impl From<RegistryError> for Failure {
         let kind = match error {
             RegistryError::Download(error) => return error.into(),
             RegistryError::Data(error) => return error.into(),
-            RegistryError::Stopped | RegistryError::Archive(ArchiveError::Stopped { .. }) => {
-                return Self::Interrupted(Some(error.remedy()));
-            }
+            RegistryError::Stopped => return Self::Interrupted(Some(error.remedy())),
             // The archive came, and a hand has to unpack it.
             RegistryError::Unpack { .. } | RegistryError::Busy { .. } => Kind::Job,
             _ => Kind::Use,

@@ -356,7 +356,7 @@ pub(crate) fn check_sizes(
 }
 
 /// SHA-256 of a file in lower-case hexadecimal.
-pub(crate) fn file_sha256(path: &Path) -> Result<String, DataError> {
+fn file_sha256(path: &Path) -> Result<String, DataError> {
     let failed = DataError::io("read", path);
     let mut file = std::fs::File::open(path).map_err(&failed)?;
     let mut hasher = Sha256::new();

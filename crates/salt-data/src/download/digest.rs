@@ -17,7 +17,7 @@ const PIECE_BYTES: usize = 1 << 20;
 /// # Errors
 /// [`DownloadError::Size`], [`DownloadError::WebPage`], [`DownloadError::Checksum`] when it is not; otherwise
 /// it could not be read, or somebody asked to stop.
-pub(crate) fn verify(
+pub(super) fn verify(
     remote: &Remote<'_>,
     path: &Path,
     report: &mut Report<'_>,
@@ -41,10 +41,7 @@ pub(crate) fn verify(
             received: bytes,
         });
     }
-    let received = match remote.checksum {
-        Checksum::Sha256(_) => hash::<sha2::Sha256>(path, bytes, report)?,
-        Checksum::Md5(_) => hash::<md5::Md5>(path, bytes, report)?,
-    };
+    let received = digits_of(remote.checksum, path, report)?;
     if received.eq_ignore_ascii_case(remote.checksum.hex()) {
         return Ok(());
     }
@@ -54,6 +51,25 @@ pub(crate) fn verify(
         expected: remote.checksum.hex().to_ascii_lowercase(),
         received,
     })
+}
+
+/// The digits that a file has, of the kind of `checksum`.
+///
+/// # Errors
+/// [`DownloadError::Io`], or [`DownloadError::Stopped`] when somebody asked to stop.
+pub(crate) fn digits_of(
+    checksum: Checksum<'_>,
+    path: &Path,
+    report: &mut Report<'_>,
+) -> Result<String, DownloadError> {
+    let metadata = std::fs::metadata(path);
+    let bytes = metadata
+        .map_err(|source| DownloadError::io("read", path, source))?
+        .len();
+    match checksum {
+        Checksum::Sha256(_) => hash::<sha2::Sha256>(path, bytes, report),
+        Checksum::Md5(_) => hash::<md5::Md5>(path, bytes, report),
+    }
 }
 
 /// Whether a file starts as HTML does. Nothing that is published here does.

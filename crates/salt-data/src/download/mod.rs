@@ -31,7 +31,8 @@ use std::time::Duration;
 pub use error::DownloadError;
 pub use options::{Checksum, FetchOptions, Remote, Timeouts};
 
-pub(crate) use self::digest::verify;
+pub(crate) use self::digest::digits_of;
+use self::digest::verify;
 use self::lock::Lock;
 use self::partial::{Partial, set_aside};
 

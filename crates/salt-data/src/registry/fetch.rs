@@ -10,8 +10,8 @@ use super::found::FoundCase;
 use super::prepare::{self, FORMAT, Prepared, Scratch, Source};
 use super::tree::Tree;
 use crate::archive::{ArchiveError, ExtractLimits, ExtractProgress, extract};
-use crate::dataset::{Split, file_sha256};
-use crate::download::{self, FetchOptions, Remote, fetch};
+use crate::dataset::Split;
+use crate::download::{self, Checksum, FetchOptions, fetch};
 use crate::error::DataError;
 use crate::splits::{Member, Sizes, SplitPlan, deal, fold};
 
@@ -230,7 +230,7 @@ fn gather(
         if !path.is_file() {
             return Err(RegistryError::MissingArchive { path: path.clone() });
         }
-        let as_published = is_published(entry, path, report)?;
+        let (sha256, as_published) = provenance(entry, path, report)?;
         if !as_published && !entry.access.archives().is_empty() {
             go_on(report(Stage::NotAsPublished { path }))?;
         }
@@ -245,7 +245,7 @@ fn gather(
         }
         sources.push(Source {
             file,
-            sha256: Some(file_sha256(path)?),
+            sha256: Some(sha256),
             as_published,
         });
     }
@@ -289,33 +289,40 @@ fn download(
     Ok(fetched)
 }
 
-/// Whether a file has the checksum of one of the set's archives.
-fn is_published(
+/// SHA-256 of an archive, and whether its content is that of one of the set's. It is read once for each kind of
+/// checksum, however many archives the set has.
+fn provenance(
     entry: &DatasetEntry,
     path: &Path,
     report: &mut Report<'_>,
-) -> Result<bool, RegistryError> {
-    for archive in entry.access.archives() {
-        let Some(checksum) = archive.checksum else {
-            continue;
-        };
-        let remote = Remote {
-            urls: archive.urls,
-            file_name: archive.file_name,
-            bytes: archive.bytes,
-            checksum,
-        };
-        let file = archive.file_name;
-        let verified = download::verify(&remote, path, &mut |progress| {
+) -> Result<(String, bool), RegistryError> {
+    let archives = entry.access.archives();
+    let named = |archive: &&Archive| {
+        path.file_name()
+            .is_some_and(|name| name == archive.file_name)
+    };
+    let file = archives
+        .iter()
+        .find(named)
+        .map_or(entry.name, |archive| archive.file_name);
+    let mut read = |kind| {
+        download::digits_of(kind, path, &mut |progress| {
             report(Stage::Download { file, progress })
-        });
-        match verified {
-            Ok(()) => return Ok(true),
-            Err(error) if error.is_about_content() => {}
-            Err(error) => return Err(error.into()),
+        })
+    };
+    let sha256 = read(Checksum::Sha256(""))?;
+    let mut md5 = None;
+    for checksum in archives.iter().filter_map(|archive| archive.checksum) {
+        let received = match (checksum, &mut md5) {
+            (Checksum::Sha256(_), _) => &sha256,
+            (Checksum::Md5(_), Some(known)) => known,
+            (Checksum::Md5(_), unknown) => unknown.insert(read(checksum)?),
+        };
+        if received.eq_ignore_ascii_case(checksum.hex()) {
+            return Ok((sha256, true));
         }
     }
-    Ok(false)
+    Ok((sha256, false))
 }
 
 fn unpack(archive: &Path, into: &Path, report: &mut Report<'_>) -> Result<(), RegistryError> {
