@@ -70,12 +70,11 @@ fn import(tree: &Tree, _: &Variant) -> Result<Vec<FoundCase>, RegistryError> {
             _ => None,
         });
         let volume = read_nifti(&image.path)?;
-        let [_, _, count] = volume.size();
-        for index in 0..count {
-            let spacing = volume.slice(SLICES, index)?.spacing_mm;
+        let [x_mm, y_mm, _] = volume.spacing_mm();
+        for index in 0..volume.size()[SLICES] {
             cases.push(FoundCase {
                 picture: Picture::Made(picture(&image.path, index)),
-                spacing_mm: spacing,
+                spacing_mm: Some([x_mm, y_mm]),
                 official: part,
                 ..FoundCase::new(
                     format!("{}_z{index:02}", image.stem()),
