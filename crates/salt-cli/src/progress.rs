@@ -86,6 +86,7 @@ impl Observer for Progress {
                 self.begin_stage();
                 screen::note(format_args!("{what} ..."));
             }
+            Event::CasesRead { done, of } => self.advance(done as u64, of as u64, "cases", None),
             Event::Step {
                 epoch,
                 epochs,
@@ -113,6 +114,7 @@ impl Observer for Progress {
                     row.epoch, row.train_loss
                 ));
             }
+            Event::Warning(what) => self.keep(&format!("warning: {what}")),
             Event::Case {
                 index,
                 of,

@@ -140,15 +140,8 @@ impl StoredCases {
         view: View,
         options: &CacheOptions,
     ) -> Result<Self, DataError> {
-        let cases = dataset.require(split)?.into_iter().cloned().collect();
-        let dataset = Dataset {
-            cases,
-            name: dataset.name.clone(),
-            root: dataset.root.clone(),
-            n_classes: dataset.n_classes,
-            label_rule: dataset.label_rule.clone(),
-            normalise: dataset.normalise,
-        };
+        dataset.require(split)?;
+        let dataset = dataset.only(split);
         let disk = options.disk.as_ref();
         let disk = disk.map(|disk| CaseCache::open(disk, &dataset, &view));
         let disk = disk.transpose()?;

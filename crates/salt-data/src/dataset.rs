@@ -187,6 +187,25 @@ impl Dataset {
         Ok(cases)
     }
 
+    /// The same data set with the cases of one split only.
+    pub fn only(&self, split: Split) -> Self {
+        let mut only = self.without_cases();
+        only.cases = self.split(split).into_iter().cloned().collect();
+        only
+    }
+
+    /// What reading a case needs, without the cases.
+    pub(crate) fn without_cases(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            root: self.root.clone(),
+            cases: Vec::new(),
+            n_classes: self.n_classes,
+            label_rule: self.label_rule.clone(),
+            normalise: self.normalise,
+        }
+    }
+
     /// Makes sure there are validation cases: a set without any gives up `fraction` of its training
     /// cases (at least one, never all), drawn by `seed`. A set that has some is left alone.
     ///

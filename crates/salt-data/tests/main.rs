@@ -11,6 +11,7 @@ mod loading;
 mod mask_files;
 mod pillow;
 mod raster;
+mod reading_cases;
 mod real_sets;
 mod registry;
 mod stored_cases;

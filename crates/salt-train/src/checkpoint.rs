@@ -45,6 +45,9 @@ pub struct Progress {
     pub best_score: f64,
     /// Seconds spent training so far.
     pub train_s: f64,
+    /// Of them, seconds in which no step could run because its batch was not ready.
+    #[serde(default)]
+    pub data_wait_s: f64,
     /// Rows of `metrics.csv`.
     #[serde(default)]
     pub rows: Vec<EpochRow>,

@@ -53,22 +53,23 @@ pub fn evaluate(
     session: &mut Session<'_>,
     mut seen: impl FnMut(usize, &LoadedCase, &LabelMap) -> Result<(), TrainError>,
 ) -> Result<Evaluation, TrainError> {
-    let cases = dataset.split(split);
+    let cases = dataset.only(split).cases;
+    let of = cases.len();
     let mut rows = Vec::new();
     let mut per_case = Vec::new();
-    for (i, case) in cases.iter().enumerate() {
+    for (i, loaded) in dataset.read_ahead(cases)?.enumerate() {
         if session.interrupt.is_set() {
             break;
         }
-        let loaded = dataset.load(case)?;
+        let loaded = loaded?;
         let prediction = segmenter.case_labels(&loaded, config.prompts)?;
         let scores = score(&prediction, &loaded.labels, config)?;
         seen(i, &loaded, &prediction)?;
         let mean = mean_over_classes(&scores);
         session.event(Event::Case {
             index: i + 1,
-            of: cases.len(),
-            id: &case.id,
+            of,
+            id: &loaded.id,
             dice: mean.dice,
         });
         per_case.push(mean);
@@ -77,7 +78,7 @@ pub fn evaluate(
                 .into_iter()
                 .enumerate()
                 .map(|(class, metrics)| CaseRow {
-                    case: case.id.clone(),
+                    case: loaded.id.clone(),
                     split: split.name(),
                     class: class as u8 + 1,
                     metrics,
@@ -105,22 +106,22 @@ pub fn evaluate(
     })
 }
 
-/// Mean Dice and IoU over cases that are already in memory, without distances: what chooses the
-/// epoch. `None` when no case defines them.
+/// Mean Dice and IoU over all cases of a data set, without distances: what chooses the epoch. `None` when no case
+/// defines them.
 ///
 /// # Errors
-/// From the metrics.
+/// Cases that cannot be read.
 pub(crate) fn quick_scores(
     segmenter: &Segmenter,
-    cases: &[LoadedCase],
-    n_classes: usize,
+    dataset: &Dataset,
     prompts: EvaluationPrompts,
 ) -> Result<[Option<f64>; 2], TrainError> {
     let (mut dice, mut iou) = (Vec::new(), Vec::new());
-    for case in cases {
-        let prediction = segmenter.case_labels(case, prompts)?;
+    for case in dataset.read_ahead(dataset.cases.clone())? {
+        let case = case?;
+        let prediction = segmenter.case_labels(&case, prompts)?;
         let (mut case_dice, mut case_iou) = (Vec::new(), Vec::new());
-        for class in 1..=n_classes {
+        for class in 1..=dataset.n_classes {
             let [p, r] = class_masks(&prediction, &case.labels, class);
             let overlap = Overlap::between(view(&p, &prediction)?, view(&r, &case.labels)?)?;
             case_dice.extend(overlap.dice());

@@ -125,6 +125,7 @@ pub(crate) fn finish(
         },
         time: Time {
             train_s: progress.train_s,
+            data_wait_s: progress.data_wait_s,
             step_ms_median: median(&step_ms),
             eval_s: started.elapsed().as_secs_f64(),
         },

@@ -15,6 +15,13 @@ use crate::epoch_table::EpochRow;
 pub enum Event<'a> {
     /// A long stage begins, in words for a person.
     Stage(&'a str),
+    /// Cases were read to see whether they can be.
+    CasesRead {
+        /// Cases read so far.
+        done: usize,
+        /// Cases in all.
+        of: usize,
+    },
     /// One optimiser step is done.
     Step {
         /// Epoch, from 1.
@@ -32,6 +39,8 @@ pub enum Event<'a> {
         /// Wall time of this step.
         step_ms: f64,
     },
+    /// Something is wrong that costs time and changes no result, in words for a person.
+    Warning(&'a str),
     /// An epoch ended and its row is in `metrics.csv`.
     Epoch(&'a EpochRow),
     /// A case was segmented and scored.

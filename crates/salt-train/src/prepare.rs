@@ -1,10 +1,8 @@
 //! From a recipe to everything a run needs: cases, model, adapter, identity.
 
-use std::sync::Arc;
-
 use burn::module::Module as _;
 use burn::tensor::Device;
-use salt_data::{Dataset, IGNORE_LABEL, LoadedCase, LoaderConfig, Split, TrainLoader};
+use salt_data::{CaseFacts, Dataset, LoaderConfig, Split, TrainLoader};
 use salt_peft::AttachReport;
 use salt_sam::Sam;
 
@@ -24,6 +22,8 @@ const PREFETCH: usize = 4;
 /// What a run keeps of its inputs besides the model.
 pub(crate) struct Prepared {
     pub dataset: Dataset,
+    /// Of the training cases, in their order; empty for a recipe without epochs.
+    pub train: Vec<CaseFacts>,
     pub report: AttachReport,
     pub origin: Origin,
 }
@@ -79,13 +79,11 @@ pub(crate) fn prepare(
             });
         }
     }
-    if recipe.train.epochs > 0 {
-        // Training and validation cases are loaded before the first step. The test's are read at the
-        // end: one that cannot be must not be found out after hours.
-        for case in dataset.split(Split::Test) {
-            dataset.load(case)?;
-        }
-    }
+    let train = if recipe.train.epochs > 0 {
+        survey(&dataset, session)?
+    } else {
+        Vec::new()
+    };
     session.event(Event::Stage("loading the base model"));
     let base = base_model::load(recipe, dataset.n_classes, device)?;
     session.event(Event::Stage("attaching the adapter"));
@@ -102,13 +100,40 @@ pub(crate) fn prepare(
     };
     let prepared = Prepared {
         dataset,
+        train,
         report,
         origin,
     };
     Ok((prepared, model))
 }
 
-/// A training loop at its beginning, with training and validation cases in memory.
+/// Reads every case once: one that cannot be read must not be found out after hours. Returns what the training cases
+/// show.
+fn survey(dataset: &Dataset, session: &mut Session<'_>) -> Result<Vec<CaseFacts>, TrainError> {
+    session.event(Event::Stage("reading every case once"));
+    let (mut before, of) = (0, dataset.cases.len());
+    let mut train = Vec::new();
+    for split in Split::ALL {
+        let facts = dataset.survey(split, |done| {
+            session.event(Event::CasesRead {
+                done: before + done,
+                of,
+            });
+        })?;
+        before += facts.len();
+        if split == Split::Train {
+            train = facts;
+        }
+    }
+    if !train.iter().any(|case| case.has_foreground) {
+        return Err(TrainError::NoClasses {
+            dataset: dataset.name.clone(),
+        });
+    }
+    Ok(train)
+}
+
+/// A training loop at its beginning.
 pub(crate) fn trainer(
     recipe: &Recipe,
     prepared: &Prepared,
@@ -116,22 +141,8 @@ pub(crate) fn trainer(
     device: &Device,
 ) -> Result<Trainer, TrainError> {
     let config = recipe.train.clone();
-    let (loader, val) = if config.epochs == 0 {
-        (None, Vec::new())
-    } else {
-        let train = prepared.dataset.load_split(Split::Train)?;
-        let known = |label: u8| label != 0 && label != IGNORE_LABEL;
-        if !train
-            .iter()
-            .any(|case| case.labels.classes.iter().any(|&label| known(label)))
-        {
-            return Err(TrainError::NoClasses {
-                dataset: prepared.dataset.name.clone(),
-            });
-        }
-        let loader = loader(recipe, train)?;
-        (Some(loader), prepared.dataset.load_split(Split::Val)?)
-    };
+    let loader = (config.epochs > 0).then(|| loader(recipe, prepared));
+    let loader = loader.transpose()?;
     let steps_per_epoch = loader.as_ref().map_or(0, TrainLoader::batches_per_epoch) as u64;
     let total = steps_per_epoch * config.epochs;
     let parts = TrainerParts {
@@ -145,7 +156,7 @@ pub(crate) fn trainer(
         schedule: Schedule::new(config.decay, config.warmup, config.lr_floor, total),
         loader,
         steps_per_epoch,
-        val,
+        val: prepared.dataset.only(Split::Val),
         prompts: recipe.prompts,
         view: recipe.view(),
         device: device.clone(),
@@ -158,10 +169,11 @@ pub(crate) fn trainer(
     Ok(Trainer::new(parts, progress))
 }
 
-fn loader(recipe: &Recipe, train: Vec<LoadedCase>) -> Result<TrainLoader, TrainError> {
+/// Batches of the training cases, which stay in their files.
+fn loader(recipe: &Recipe, prepared: &Prepared) -> Result<TrainLoader, TrainError> {
     let config = &recipe.train;
     let samples_per_epoch = match config.samples_per_epoch {
-        0 => default_samples(recipe, &train),
+        0 => default_samples(recipe, &prepared.train),
         n => n,
     };
     let config = LoaderConfig {
@@ -173,21 +185,25 @@ fn loader(recipe: &Recipe, train: Vec<LoadedCase>) -> Result<TrainLoader, TrainE
         view: recipe.view(),
         augment: config.augment,
     };
-    Ok(TrainLoader::new(Arc::new(train), config)?)
+    let cache = recipe.data.cache.options();
+    Ok(TrainLoader::open(
+        &prepared.dataset,
+        Split::Train,
+        config,
+        &cache,
+    )?)
 }
 
 /// Every case once, or as many tiles as cover the training images once.
-fn default_samples(recipe: &Recipe, train: &[LoadedCase]) -> usize {
+fn default_samples(recipe: &Recipe, train: &[CaseFacts]) -> usize {
     match recipe.data.view {
         ViewKind::Resize => train.len(),
         ViewKind::Tiles => {
             let tile = recipe.model.image_size.unwrap_or(1) as f64;
             let along =
                 |length: usize| (length as f64 * recipe.data.scale / tile).ceil().max(1.0) as usize;
-            train
-                .iter()
-                .map(|case| along(case.image.width) * along(case.image.height))
-                .sum()
+            let tiles = |case: &CaseFacts| case.size.into_iter().map(along).product::<usize>();
+            train.iter().map(tiles).sum()
         }
     }
 }

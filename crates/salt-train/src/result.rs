@@ -76,6 +76,9 @@ pub struct Params {
 pub struct Time {
     /// Seconds of training with its validations, over all sessions of the run.
     pub train_s: f64,
+    /// Of them, seconds in which no step could run because its batch was not ready.
+    #[serde(default)]
+    pub data_wait_s: f64,
     /// Median milliseconds of an optimiser step of the last session; `None` without steps.
     pub step_ms_median: Option<f64>,
     /// Seconds of the final evaluation.

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use burn::module::Module as _;
 use burn::tensor::{Device, Tensor, TensorData};
-use salt_data::{Batch, LoadedCase, TrainLoader, View};
+use salt_data::{Batch, Dataset, TrainLoader, View};
 use salt_peft::tails::fit_tails;
 use salt_sam::{ClassPrompt, Sam, upscale_masks};
 use serde_json::json;
@@ -40,7 +40,8 @@ pub(crate) struct TrainerParts {
     /// `None` for a recipe without epochs.
     pub loader: Option<TrainLoader>,
     pub steps_per_epoch: u64,
-    pub val: Vec<LoadedCase>,
+    /// The validation cases, which stay in their files.
+    pub val: Dataset,
     pub view: View,
     /// Autodiff device.
     pub device: Device,
@@ -52,6 +53,8 @@ pub(crate) struct Trainer {
     progress: Progress,
     best: TensorMap,
     step_ms: Vec<f64>,
+    /// Warnings of the cache that have been passed on.
+    cache_warnings: usize,
 }
 
 /// How the loop ended.
@@ -89,6 +92,7 @@ impl Trainer {
             progress,
             best: TensorMap::new(),
             step_ms: Vec::new(),
+            cache_warnings: 0,
         }
     }
 
@@ -113,6 +117,7 @@ impl Trainer {
         while self.progress.epoch < self.parts.config.epochs && !self.out_of_patience() {
             let started = Instant::now();
             let completed = self.epoch(session)?;
+            self.report_cache(session);
             if completed {
                 self.close_epoch(run, session)?;
             }
@@ -138,8 +143,13 @@ impl Trainer {
     fn epoch(&mut self, session: &mut Session<'_>) -> Result<bool, TrainError> {
         let (epoch, first) = (self.progress.epoch, self.progress.batch as usize);
         let loader = self.parts.loader.as_ref();
-        let batches = loader.map(|loader| loader.batches(epoch, first));
-        for batch in batches.into_iter().flatten() {
+        let mut batches = loader.map(|loader| loader.batches(epoch, first));
+        loop {
+            let waiting = Instant::now();
+            let Some(batch) = batches.as_mut().and_then(Iterator::next) else {
+                break;
+            };
+            self.progress.data_wait_s += waiting.elapsed().as_secs_f64();
             let started = Instant::now();
             let outcome = self.step(batch?)?;
             let step_ms = started.elapsed().as_secs_f64() * 1e3;
@@ -163,6 +173,16 @@ impl Trainer {
             }
         }
         Ok(self.progress.batch >= self.parts.steps_per_epoch)
+    }
+
+    /// Passes on what the cache of cases has found wrong since the last epoch.
+    fn report_cache(&mut self, session: &mut Session<'_>) {
+        let report = self.parts.loader.as_ref().map(TrainLoader::cache_report);
+        let warnings = report.map_or_else(Vec::new, |report| report.warnings);
+        for warning in &warnings[self.cache_warnings..] {
+            session.event(Event::Warning(&warning.to_string()));
+        }
+        self.cache_warnings = warnings.len();
     }
 
     fn step(&mut self, batch: Batch) -> Result<StepOutcome, TrainError> {
@@ -250,12 +270,7 @@ impl Trainer {
                 &self.parts.device,
             );
             let prompts = self.parts.prompts.unwrap_or_default().evaluate;
-            quick_scores(
-                &segmenter,
-                &self.parts.val,
-                self.parts.model.n_classes(),
-                prompts,
-            )?
+            quick_scores(&segmenter, &self.parts.val, prompts)?
         } else {
             [None; 2]
         };

@@ -5,6 +5,7 @@
 //! is kept with the run, and reading that gives an equal recipe.
 
 mod adapter;
+mod cache;
 mod document;
 mod prompts;
 mod sections;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use adapter::{AdapterSection, SCRATCH};
+pub use cache::CacheSection;
 pub use prompts::{EvaluationPrompts, PromptSection};
 pub use sections::{DataSection, ModelSection, TrainSection, ViewKind};
 
@@ -173,6 +175,7 @@ impl Recipe {
         self.adapter.config.check()?;
         self.split()?;
         self.data.normalise.check()?;
+        self.data.cache.check()?;
         let size = self.sam_config()?.image_size;
         self.model.image_size = Some(size);
         if self.data.view == ViewKind::Tiles && *self.data.tile.get_or_insert(size) != size {
@@ -343,6 +346,7 @@ seed = 7
             &[][..],
             &["adapter.seed=3"],
             &["data.view=resize", "train.loss.focal_gamma=2.0"],
+            &["data.cache.dir=cases", "data.cache.disk_mib=9"],
         ] {
             let recipe = read(overrides).unwrap();
             let document = recipe.to_toml().unwrap();
@@ -433,6 +437,7 @@ seed = 7
     fn values_that_make_no_sense_are_refused_by_key() {
         check_error(&["data.split=random"], &["data.split", "seed:N", "random"]);
         check_error(&["data.tile=64"], &["data.tile", "128", "64"]);
+        check_error(&["data.cache.disk_mib=9"], &["data.cache.dir", "9"]);
         check_error(&["train.lr=0"], &["train.lr", "positive"]);
         check_error(&["train.lr=nan"], &["train.lr", "positive", "NaN"]);
         check_error(

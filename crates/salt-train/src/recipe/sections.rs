@@ -8,6 +8,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use toml::Table;
 
+use super::cache::CacheSection;
 use crate::loss::LossConfig;
 use crate::schedule::Decay;
 use crate::tail_schedule::TailSchedule;
@@ -74,6 +75,9 @@ pub struct DataSection {
     /// Share of the training cases set aside for validation when the data set has none.
     #[serde(default = "fifth")]
     pub validation: f64,
+    /// What is kept of the training cases that have been decoded.
+    #[serde(default, skip_serializing_if = "CacheSection::is_default")]
+    pub cache: CacheSection,
     /// Distance in pixels up to which a surface counts as found (`nsd`).
     #[serde(default = "nsd_tolerance_px")]
     pub nsd_tolerance_px: f64,

@@ -3,30 +3,43 @@
 use crate::support::{assert_same_files, recipe, stable_files, train};
 
 #[test]
-fn the_same_recipe_gives_the_same_bytes_with_any_number_of_workers() {
+fn the_same_recipe_gives_the_same_bytes_with_any_number_of_workers_and_any_cache() {
     let tmp = tempfile::tempdir().unwrap();
-    let recipe_of = |workers: &str| recipe("salt", &[&format!("train.workers={workers}")]).unwrap();
-    let (a, b, c) = (
-        tmp.path().join("a"),
-        tmp.path().join("b"),
-        tmp.path().join("c"),
-    );
-    let first = train(&recipe_of("1"), &a).unwrap();
-    train(&recipe_of("1"), &b).unwrap();
-    train(&recipe_of("2"), &c).unwrap();
-    assert_same_files(&a, &b, "one recipe twice");
-    let (one, two) = (stable_files(&a), stable_files(&c));
-    for name in [
-        "metrics.csv",
-        "cases.csv",
-        "adapter/adapter_model.safetensors",
+    let cache = format!("data.cache.dir={}", tmp.path().join("cache").display());
+    let run = |name: &str, overrides: &[&str]| {
+        let dir = tmp.path().join(name);
+        let result = train(&recipe("salt", overrides).unwrap(), &dir).unwrap();
+        (dir, result)
+    };
+    let (plain, result) = run("plain", &["train.workers=1"]);
+    assert_eq!(result.status, "finished");
+    assert!(result.test.n > 0 && result.time.step_ms_median.is_some());
+    assert!(result.time.data_wait_s > 0.0 && result.time.data_wait_s < result.time.train_s);
+    assert!(plain.join("overlays").read_dir().unwrap().count() == 1);
+    assert!(!plain.join("checkpoints/last.safetensors").exists());
+    let (again, _) = run("again", &["train.workers=1"]);
+    assert_same_files(&plain, &again, "one recipe twice");
+    let expected = stable_files(&plain);
+    for (name, overrides) in [
+        ("two workers", &["train.workers=2"][..]),
+        (
+            "nothing kept",
+            &["data.cache.memory_mib=0", "train.workers=0"],
+        ),
+        ("kept on disk", &[&cache, "data.cache.memory_mib=0"]),
+        ("found on disk", &[&cache]),
     ] {
-        assert!(one[name] == two[name], "{name}");
+        let (dir, _) = run(name, overrides);
+        let files = stable_files(&dir);
+        for file in [
+            "metrics.csv",
+            "cases.csv",
+            "adapter/adapter_model.safetensors",
+        ] {
+            assert!(files[file] == expected[file], "{name}: {file}");
+        }
     }
-    assert_eq!(first.status, "finished");
-    assert!(first.test.n > 0 && first.time.step_ms_median.is_some());
-    assert!(a.join("overlays").read_dir().unwrap().count() == 1);
-    assert!(!a.join("checkpoints/last.safetensors").exists());
+    assert!(tmp.path().join("cache").read_dir().unwrap().count() > 0);
 }
 
 #[test]
