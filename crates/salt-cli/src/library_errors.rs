@@ -34,11 +34,15 @@ impl From<DownloadError> for Failure {
     fn from(error: DownloadError) -> Self {
         let kind = match &error {
             DownloadError::Stopped { partial, bytes } => {
-                return Self::Interrupted(Some(format!(
-                    "stopped with {} bytes in {}; the same command goes on from there",
-                    screen::count(*bytes),
-                    partial.display()
-                )));
+                let said = match bytes {
+                    0 => "stopped before the first byte came".to_owned(),
+                    bytes => format!(
+                        "stopped with {} bytes in {}; the same command goes on from there",
+                        screen::count(*bytes),
+                        partial.display()
+                    ),
+                };
+                return Self::Interrupted(Some(said));
             }
             DownloadError::Io { source, .. } => kind_of_io(source),
             _ => Kind::Job,
@@ -142,6 +146,8 @@ impl From<TrainError> for Failure {
             TrainError::NonFinite { .. }
             | TrainError::Locked { .. }
             | TrainError::Checkpoint { .. }
+            | TrainError::NoGoodCheckpoint { .. }
+            | TrainError::NotSaved { .. }
             | TrainError::Encode { .. }
             | TrainError::Csv(_)
             | TrainError::Json(_)

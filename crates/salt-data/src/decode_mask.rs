@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::dicom::DicomError;
 use crate::error::DataError;
 use crate::mask_policy::MaskPolicy;
-use crate::raster::{Layout, Raster, decode_raster, read_raster};
+use crate::raster::{Layout, Raster, decode_raster, is_dicom, read_raster};
 
 /// Where the numbers of a mask come from, which decides how far they can be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
@@ -48,7 +49,14 @@ impl RawMask {
 }
 
 /// Reads a mask file, under a policy that may look at its colours.
+///
+/// DICOM is refused: label objects (SEG) have a frame for each class and slice, and the values of a grey frame are
+/// rescaled or inverted by its attributes, so that nobody could say which number was drawn.
 pub(crate) fn read_mask(path: &Path, policy: &MaskPolicy) -> Result<RawMask, DataError> {
+    if is_dicom(path) {
+        let path = path.to_owned();
+        return Err(DicomError::Mask { path }.into());
+    }
     mask_of(&read_raster(path)?, path, policy)
 }
 

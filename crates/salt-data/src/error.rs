@@ -30,6 +30,43 @@ pub enum DataError {
         /// The data set's folder.
         path: PathBuf,
     },
+    /// The folder holds no table of cases, but a folder inside of it does.
+    #[error(
+        "expected data_split.csv or pairs.csv in {}, received none there but one in {}; give {} instead", path.display(),
+        inside.display(), inside.display()
+    )]
+    TableDeeper {
+        /// The folder asked for.
+        path: PathBuf,
+        /// The first folder inside of it that holds a table.
+        inside: PathBuf,
+    },
+    /// The fields of the table are not separated by commas.
+    #[error(
+        "expected the columns `{expected}` with commas between them on the first line of {}, received `{separator}` \
+         as the separator; write commas (spreadsheets ask for the separator when they export as CSV)", path.display()
+    )]
+    Separator {
+        /// The table.
+        path: PathBuf,
+        /// The whole header that is expected.
+        expected: &'static str,
+        /// What stands between the columns; a tab is written `\t`.
+        separator: String,
+    },
+    /// The table is not in UTF-8.
+    #[error(
+        "expected UTF-8 on line {line} of {}, received the byte {byte:#04x}; \
+         save the table as UTF-8 (spreadsheets call it \"CSV UTF-8\")", path.display()
+    )]
+    Encoding {
+        /// The table.
+        path: PathBuf,
+        /// Line number, from 1.
+        line: u64,
+        /// The first byte that is not UTF-8.
+        byte: u8,
+    },
     /// The table lacks a column.
     #[error(
         "expected a column `{column}` in {}, received the columns {received:?}; \
@@ -242,6 +279,17 @@ pub enum DataError {
         /// What came.
         received: String,
     },
+    /// More folds than groups to make them of.
+    #[error(
+        "expected no more folds than there are groups of cases ({groups}; a case without a group counts as one), \
+         received {received} folds; give a smaller number after the slash of fold:K/N"
+    )]
+    TooManyFolds {
+        /// Groups that there are.
+        groups: usize,
+        /// Folds that were asked for.
+        received: usize,
+    },
     /// A buffer of the wrong length.
     #[error("expected {expected} values for {what}, received {received}; pass one value per pixel")]
     Length {
@@ -316,6 +364,9 @@ impl DataError {
         match self {
             Self::MissingFolder { path }
             | Self::MissingTable { path }
+            | Self::TableDeeper { path, .. }
+            | Self::Separator { path, .. }
+            | Self::Encoding { path, .. }
             | Self::MissingColumn { path, .. }
             | Self::AmbiguousColumn { path, .. }
             | Self::BadSpacing { path, .. }
@@ -342,6 +393,7 @@ impl DataError {
             Self::EmptySplit { .. }
             | Self::NoCases
             | Self::Setting { .. }
+            | Self::TooManyFolds { .. }
             | Self::Length { .. } => None,
         }
     }

@@ -8,6 +8,7 @@ mod canvas;
 mod case_cache;
 mod case_source;
 mod coco;
+mod counted;
 mod dataset;
 mod decode_image;
 mod decode_mask;

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 /// Extensions of pictures, in any case; where several files exist, the first of the list counts.
-const EXTENSIONS: [&str; 13] = [
+const EXTENSIONS: [&str; 15] = [
     "png", "jpg", "jpeg", "tif", "tiff", "gif", "bmp", "pgm", "ppm", "pbm", "pgm.gz", "ppm.gz",
-    "pbm.gz",
+    "pbm.gz", "dcm", "dicom",
 ];
 
 /// The name of a file without its extension; `.ppm.gz` and its like are one extension.

@@ -190,12 +190,27 @@ pub fn deal(
     Ok(splits)
 }
 
-/// Fold `fold` of `of`: its members are the test, the others are for training. The folds of one seed are disjoint
-/// and together everything; each group goes to the fold that is smallest so far.
-pub fn fold(members: &[Member<'_>], fold: usize, of: usize, seed: u64) -> Vec<Split> {
+/// Fold `fold` of `of`: its members are the test, the others are for training. The folds of one seed are disjoint,
+/// none is empty, and together they are everything; each group goes to the fold that is smallest so far.
+///
+/// # Errors
+/// [`DataError::TooManyFolds`] when there are fewer groups (a case without one counts as one) than folds: some fold
+/// would have no test.
+pub fn fold(
+    members: &[Member<'_>],
+    fold: usize,
+    of: usize,
+    seed: u64,
+) -> Result<Vec<Split>, DataError> {
+    let mut groups = shuffled(members, seed);
+    if of > groups.len() {
+        return Err(DataError::TooManyFolds {
+            groups: groups.len(),
+            received: of,
+        });
+    }
     let mut counts = vec![0_usize; of.max(1)];
     let mut splits = vec![Split::Train; members.len()];
-    let mut groups = shuffled(members, seed);
     // Large groups first, or the last one could not be evened out; the sort keeps the drawn order among equals.
     groups.sort_by_key(|group| std::cmp::Reverse(group.len()));
     for group in groups {
@@ -207,7 +222,7 @@ pub fn fold(members: &[Member<'_>], fold: usize, of: usize, seed: u64) -> Vec<Sp
                 .for_each(|index| splits[index] = Split::Test);
         }
     }
-    splits
+    Ok(splits)
 }
 
 #[cfg(test)]
@@ -218,6 +233,7 @@ mod tests {
 
     use super::{Member, Sizes, SplitPlan, deal, fold};
     use crate::dataset::Split;
+    use crate::error::DataError;
 
     #[test]
     fn plans_are_read_as_they_are_written() {
@@ -335,8 +351,20 @@ mod tests {
             prop_assert!(!shared(&dealt));
             prop_assert!(dealt.iter().all(Option::is_some), "everybody has a place");
             let mut tested = vec![0; members.len()];
+            let parts: BTreeSet<(bool, &str)> = members.iter().map(Member::key).collect();
+            if of > parts.len() {
+                let refused = fold(&members, 0, of, seed);
+                let told = matches!(
+                    refused,
+                    Err(DataError::TooManyFolds { groups, received }) if (groups, received) == (parts.len(), of)
+                );
+                prop_assert!(told, "{refused:?}");
+                return Ok(());
+            }
             for k in 0..of {
-                let splits: Vec<_> = fold(&members, k, of, seed).into_iter().map(Some).collect();
+                let splits = fold(&members, k, of, seed).expect("enough groups");
+                prop_assert!(splits.contains(&Split::Test), "a fold without a test");
+                let splits: Vec<_> = splits.into_iter().map(Some).collect();
                 prop_assert!(!shared(&splits));
                 for (count, split) in tested.iter_mut().zip(&splits) {
                     *count += usize::from(*split == Some(Split::Test));

@@ -8,6 +8,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use csv::{ByteRecord, StringRecord};
+
 use crate::dataset::Case;
 use crate::error::DataError;
 use crate::picture_name::{find, stem_of};
@@ -54,6 +56,44 @@ pub fn parse_table(path: &Path, bytes: &[u8]) -> Result<Vec<TableLine>, DataErro
     lines.map(|row| row?.check(path)).collect()
 }
 
+/// The table of a folder, where there is one.
+fn table_in(dir: &Path) -> Option<PathBuf> {
+    let names = ["pairs.csv", "data_split.csv"];
+    let mut paths = names.into_iter().map(|name| dir.join(name));
+    paths.find(|path| path.is_file())
+}
+
+/// What is said of a folder without a table. Archives often unpack to a folder in a folder.
+fn missing(root: &Path) -> DataError {
+    let path = root.to_owned();
+    let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
+    let inner = entries.map(|entry| entry.path());
+    match inner.filter(|path| table_in(path).is_some()).min() {
+        Some(inside) => DataError::TableDeeper { path, inside },
+        None => DataError::MissingTable { path },
+    }
+}
+
+/// A record as text. `text` is the whole table, which tells the line of a byte that is none of it.
+fn in_utf8(path: &Path, text: &[u8], record: ByteRecord) -> Result<StringRecord, DataError> {
+    StringRecord::from_byte_record(record).map_err(|error| {
+        let record = error.into_byte_record();
+        let start = record.position().map_or(0, csv::Position::byte) as usize;
+        let rest = text.get(start..).unwrap_or_default();
+        // A record is text before the first byte that is none: the position is that of all that is left.
+        let valid = match std::str::from_utf8(rest) {
+            Ok(valid) => valid.len(),
+            Err(error) => error.valid_up_to(),
+        };
+        let before = text.iter().take(start + valid);
+        DataError::Encoding {
+            path: path.to_owned(),
+            line: 1 + before.filter(|byte| **byte == b'\n').count() as u64,
+            byte: rest.get(valid).copied().unwrap_or_default(),
+        }
+    })
+}
+
 impl Table {
     /// Reads the table of the data set in `root`.
     pub(crate) fn read(root: &Path) -> Result<Self, DataError> {
@@ -62,14 +102,7 @@ impl Table {
                 path: root.to_owned(),
             });
         }
-        let names = ["pairs.csv", "data_split.csv"];
-        let path = names
-            .into_iter()
-            .map(|name| root.join(name))
-            .find(|path| path.is_file())
-            .ok_or_else(|| DataError::MissingTable {
-                path: root.to_owned(),
-            })?;
+        let path = table_in(root).ok_or_else(|| missing(root))?;
         let bytes = std::fs::read(&path).map_err(DataError::io("read", &path))?;
         Self::parse(root, path, &bytes)
     }
@@ -88,16 +121,18 @@ impl Table {
             problem,
         };
         let header = reader
-            .headers()
+            .byte_headers()
             .map_err(|error| bad_row(1, error.to_string()))?
             .clone();
+        let header = in_utf8(&path, text, header)?;
         let columns = Columns::find(&path, &header, layout.required, layout.header)?;
         let mut rows = Vec::new();
-        for record in reader.records() {
+        for record in reader.byte_records() {
             rows.push(match record {
-                Ok(record) => columns
-                    .row(&record)
-                    .map_err(|(line, column)| bad_row(line, format!("an empty `{column}`"))),
+                Ok(record) => in_utf8(&path, text, record).and_then(|record| {
+                    let row = columns.row(&record);
+                    row.map_err(|(line, column)| bad_row(line, format!("an empty `{column}`")))
+                }),
                 Err(error) => {
                     let line = error.position().map_or(0, csv::Position::line);
                     Err(bad_row(line, error.to_string()))

@@ -33,7 +33,8 @@ impl Columns {
     /// Finds the columns in a header. Columns without a meaning are allowed and listed.
     ///
     /// # Errors
-    /// [`DataError::MissingColumn`]; [`DataError::AmbiguousColumn`] where two columns could be meant.
+    /// [`DataError::Separator`]; [`DataError::MissingColumn`]; [`DataError::AmbiguousColumn`] where two columns could be
+    /// meant.
     pub(crate) fn find(
         path: &Path,
         header: &StringRecord,
@@ -60,6 +61,13 @@ impl Columns {
             expected,
             received: header.iter().map(str::to_owned).collect(),
         };
+        if let Some(separator) = other_separator(header, required) {
+            return Err(DataError::Separator {
+                path: path.to_owned(),
+                expected,
+                separator,
+            });
+        }
         let required = required
             .iter()
             .map(|&name| Ok((one(&[name], name)?.ok_or_else(|| missing(name))?, name)))
@@ -103,6 +111,20 @@ impl Columns {
             spacing_mm: optional(self.spacing),
         })
     }
+}
+
+/// What stands between the columns of a header that was read as a single one: separators that spreadsheets use in
+/// place of the comma. `None` unless the header has a required column when it is cut there.
+fn other_separator(header: &StringRecord, required: &[&str]) -> Option<String> {
+    let whole = header.get(0).filter(|_| header.len() == 1)?;
+    let fits = |separator: &char| {
+        let mut columns = whole
+            .split(*separator)
+            .map(|name| name.trim().trim_matches('"'));
+        whole.contains(*separator) && columns.any(|name| required.contains(&name))
+    };
+    let separator = [';', '\t', '|'].into_iter().find(fits)?;
+    Some(separator.escape_default().to_string())
 }
 
 /// One line of a table, as written.

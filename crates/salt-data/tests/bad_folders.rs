@@ -41,6 +41,60 @@ fn missing_folder_and_missing_table() {
 }
 
 #[test]
+fn a_set_one_folder_deeper() {
+    let folder = Folder::empty();
+    for inner in ["later", "inner"] {
+        folder.image(&format!("{inner}/images/a.png"), 8, 6, 1);
+        folder.mask(&format!("{inner}/masks/a.png"), 8, 6, 255);
+        folder.text(&format!("{inner}/data_split.csv"), "imgs,split\na,train\n");
+    }
+    let wanted = format!("; give {} instead", folder.path().join("inner").display());
+    refused!(folder, DataError::TableDeeper { .. }, &wanted);
+    assert!(Dataset::open(&folder.path().join("inner")).is_ok());
+}
+
+#[test]
+fn other_separators_than_commas() {
+    let folder = Folder::sound();
+    for (separator, mention) in [
+        (";", "received `;`"),
+        ("\t", r"received `\t`"),
+        ("|", "received `|`"),
+    ] {
+        let text = "imgs,split,group\na.jpg,train,1\n".replace(',', separator);
+        folder.text("data_split.csv", &text);
+        refused!(folder, DataError::Separator { .. }, mention);
+    }
+    // One column, and no separator is to blame.
+    folder.text("data_split.csv", "a;b\nc;d\n");
+    refused!(folder, DataError::MissingColumn { .. }, "imgs,split");
+}
+
+#[test]
+fn bytes_that_are_no_text_are_found_on_their_line() {
+    let folder = Folder::sound();
+    let check = |bytes: &[u8], wanted: u64| {
+        std::fs::write(folder.at("pairs.csv"), bytes).expect("written");
+        refused!(
+            folder,
+            DataError::Encoding { .. },
+            &format!("line {wanted} of")
+        );
+    };
+    let header = b"image,mask,split\n".to_vec();
+    let line = b"images/a.png,masks/a_mask.png,train\n".repeat(8);
+    let latin_1 = b"images/\xe9.png,masks/\xe9.png,train\n";
+    check(&[&header[..], &line, latin_1].concat(), 10);
+    // A byte order mark, empty lines, and a field of two lines.
+    check(
+        &[b"\xef\xbb\xbf", &header[..], b"\n\r\n", latin_1].concat(),
+        4,
+    );
+    check(&[&header[..], b"\"a\nb\xe9\",c,train\n"].concat(), 3);
+    check(b"\xff\xfei\0m\0a\0", 1);
+}
+
+#[test]
 fn tables_that_make_no_sense() {
     let folder = Folder::sound();
     folder.text("data_split.csv", "imgs,fold\na,1\n");
@@ -110,6 +164,29 @@ fn a_mask_of_another_size() {
         },
         "8 x 6 (width x height) like its image, received 6 x 8"
     );
+}
+
+#[test]
+fn volumes_instead_of_pictures() {
+    let volume = include_bytes!("fixtures/nifti/ct_scaled.nii.gz");
+    for part in ["images/a.nii.gz", "masks/a.nii.gz"] {
+        let folder = Folder::sound();
+        std::fs::write(folder.at(part), volume).expect("written");
+        let [image, mask] = match part.starts_with("images") {
+            true => [part, "masks/a_mask.png"],
+            false => ["images/a.png", part],
+        };
+        std::fs::remove_file(folder.at("data_split.csv")).expect("there");
+        folder.text(
+            "pairs.csv",
+            &format!("image,mask,split\n{image},{mask},train\n"),
+        );
+        refused!(
+            folder,
+            DataError::Picture(PictureError::Volume { .. }),
+            "a.nii.gz to be one picture, received a NIfTI volume inside of gzip"
+        );
+    }
 }
 
 #[test]

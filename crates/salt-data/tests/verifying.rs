@@ -112,7 +112,7 @@ fn all_that_is_wrong_is_listed_with_remedies() {
         "imgs,split\na,train\nb,train\nd,train\ne,train\nf,test\ng,train\nh,train\ni,train\na,train\nc,tes\n",
     );
     let report = verify(folder.path());
-    use Severity::{Error, Warning};
+    use Severity::{Error, Info, Warning};
     assert!(found(&report, Check::Size, Error)[0].contains("received 8 x 5"));
     assert!(found(&report, Check::Readable, Error)[0].contains("b.png"));
     let pairing = found(&report, Check::Pairing, Error);
@@ -125,10 +125,10 @@ fn all_that_is_wrong_is_listed_with_remedies() {
     );
     assert!(found(&report, Check::Duplicate, Error)[0].contains("e (train), f (test)"));
     assert!(found(&report, Check::EmptyMask, Warning)[0].contains("mask of e"));
-    assert!(found(&report, Check::MaskValues, Warning)[0].contains("1 masks have several grey"));
+    assert!(found(&report, Check::MaskValues, Warning)[0].contains("1 mask has several grey"));
     let orphans = found(&report, Check::Pairing, Warning);
-    assert!(orphans[0].contains("1 files in images/") && orphans[1].contains("1 files in masks/"));
-    assert!(found(&report, Check::Splits, Warning)[0].contains("split val"));
+    assert!(orphans[0].contains("1 file in images/") && orphans[1].contains("1 file in masks/"));
+    assert!(found(&report, Check::Splits, Info)[0].contains("split val"));
     assert!(!report.is_sound());
     assert!(
         report

@@ -11,7 +11,7 @@ use crate::recipe::SplitRule;
 /// Apply the rule of a recipe.
 ///
 /// # Errors
-/// None of these rules has any today; what [`deal`] says is passed on.
+/// [`DataError::TooManyFolds`]; what [`deal`] says is passed on.
 pub(crate) fn apply(cases: &mut [Case], rule: SplitRule) -> Result<(), DataError> {
     match rule {
         SplitRule::File => Ok(()),
@@ -30,7 +30,7 @@ pub(crate) fn apply(cases: &mut [Case], rule: SplitRule) -> Result<(), DataError
             Ok(())
         }
         SplitRule::Fold { fold: k, of, seed } => {
-            let splits = fold(&members(cases), k, of, seed);
+            let splits = fold(&members(cases), k, of, seed)?;
             for (case, split) in cases.iter_mut().zip(splits) {
                 case.split = split;
             }

@@ -19,7 +19,7 @@ Masks are PNG files of the image's size and stem: 0 and 255 for one class, class
 pub(crate) struct Args {
     /// Run directory of a finished salt train
     run: PathBuf,
-    /// Folder of images (png, jpg, jpeg)
+    /// Folder of images (PNG, JPEG, TIFF, GIF, BMP, PNM; DICOM in a build with the feature `dicom`)
     #[arg(long, value_name = "DIR")]
     images: PathBuf,
     /// Folder for the masks

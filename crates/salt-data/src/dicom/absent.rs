@@ -4,12 +4,12 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use crate::dicom::{DicomError, DicomFrame};
+use crate::dicom::{DicomError, DicomFrame, is_dicom_name};
 
 /// Reads a single-frame DICOM file; this build has no such reader.
 ///
 /// # Errors
-/// [`DicomError::FeatureAbsent`] for a DICOM file, [`DicomError::NotDicom`] for another,
+/// [`DicomError::FeatureAbsent`] for a DICOM file (by its content or its name), [`DicomError::NotDicom`] for another,
 /// [`DicomError::Io`].
 pub fn read_dicom(path: &Path) -> Result<DicomFrame, DicomError> {
     let io = |source| DicomError::Io {
@@ -25,14 +25,24 @@ pub fn read_dicom(path: &Path) -> Result<DicomFrame, DicomError> {
     decode_dicom(&start, path)
 }
 
+/// Width and height of a DICOM file; this build cannot find them.
+///
+/// # Errors
+/// As [`read_dicom`].
+pub(crate) fn dicom_size(path: &Path) -> Result<[usize; 2], DicomError> {
+    read_dicom(path).map(|frame| [frame.plane().width, frame.plane().height])
+}
+
 /// Reads a DICOM file from memory; this build has no such reader.
 ///
 /// # Errors
 /// As [`read_dicom`].
 pub fn decode_dicom(bytes: &[u8], path: &Path) -> Result<DicomFrame, DicomError> {
+    let is_dicom = bytes.get(128..132) == Some(b"DICM") || is_dicom_name(path);
     let path = path.to_owned();
-    match bytes.get(128..132) {
-        Some(b"DICM") => Err(DicomError::FeatureAbsent { path }),
-        _ => Err(DicomError::NotDicom { path }),
-    }
+    Err(if is_dicom {
+        DicomError::FeatureAbsent { path }
+    } else {
+        DicomError::NotDicom { path }
+    })
 }

@@ -26,6 +26,15 @@ pub enum DicomError {
         /// The file.
         path: PathBuf,
     },
+    /// A mask, which is not read from DICOM.
+    #[error(
+        "expected the mask {} as a picture whose values are classes, received a DICOM file; \
+         export its labels as PNG with class ids, or as 0 and 255", path.display()
+    )]
+    Mask {
+        /// The file.
+        path: PathBuf,
+    },
     /// No DICOM file.
     #[error(
         "expected {} to be a DICOM file (`DICM` after 128 bytes), received other content; \
@@ -133,6 +142,7 @@ impl DicomError {
         match self {
             Self::Io { path, .. }
             | Self::FeatureAbsent { path }
+            | Self::Mask { path }
             | Self::NotDicom { path }
             | Self::TooLarge { path, .. }
             | Self::Truncated { path }

@@ -14,6 +14,9 @@ use crate::volume::Plane;
 /// Longest file: the largest frame of 16 bits, and as much again for what else is in the file.
 const MAX_FILE_BYTES: u64 = 4 * MAX_PIXELS;
 
+/// Bytes that are read for the size alone; the attributes before the pixels seldom need more.
+const HEAD_BYTES: u64 = 1 << 16;
+
 /// Tags with their names (PS3.6); nothing else of a file is looked at.
 const ATTRIBUTES: [(u32, &str); 17] = [
     (TRANSFER_SYNTAX, "TransferSyntaxUID"),
@@ -57,16 +60,43 @@ const MODALITY_LUT: u32 = 0x0028_3000;
 /// # Errors
 /// [`DicomError`]; no message holds a value of the file.
 pub fn read_dicom(path: &Path) -> Result<DicomFrame, DicomError> {
+    decode_dicom(&start_of(path, MAX_FILE_BYTES + 1)?, path)
+}
+
+/// Width and height of a DICOM file, from the attributes before its pixels.
+///
+/// # Errors
+/// As [`read_dicom`], as far as these attributes show.
+pub(crate) fn dicom_size(path: &Path) -> Result<[usize; 2], DicomError> {
+    let start = start_of(path, HEAD_BYTES)?;
+    match size(&start, path) {
+        // The attributes go on behind what was read.
+        Err(DicomError::Truncated { .. } | DicomError::MissingAttribute { .. })
+            if start.len() as u64 == HEAD_BYTES =>
+        {
+            size(&start_of(path, MAX_FILE_BYTES + 1)?, path)
+        }
+        outcome => outcome,
+    }
+}
+
+/// The first bytes of a file, at most `count`.
+fn start_of(path: &Path, count: u64) -> Result<Vec<u8>, DicomError> {
     let io = |source| DicomError::Io {
         path: path.to_owned(),
         source,
     };
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(io)?;
-    file.take(MAX_FILE_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(io)?;
-    decode_dicom(&bytes, path)
+    file.take(count).read_to_end(&mut bytes).map_err(io)?;
+    Ok(bytes)
+}
+
+fn size(bytes: &[u8], path: &Path) -> Result<[usize; 2], DicomError> {
+    let (mut header, mut elements, _) = open(bytes, path)?;
+    let known = |header: &Header<'_>| [ROWS, COLUMNS].map(|tag| header.values.contains_key(&tag));
+    while known(&header) != [true; 2] && header.take(&mut elements)? {}
+    header.size()
 }
 
 /// Reads a DICOM file from memory; `path` is what errors call it.
@@ -74,6 +104,16 @@ pub fn read_dicom(path: &Path) -> Result<DicomFrame, DicomError> {
 /// # Errors
 /// As [`read_dicom`].
 pub fn decode_dicom(bytes: &[u8], path: &Path) -> Result<DicomFrame, DicomError> {
+    let (mut header, mut elements, storage) = open(bytes, path)?;
+    while !header.values.contains_key(&PIXEL_DATA) && header.take(&mut elements)? {}
+    header.frame(storage)
+}
+
+/// Reads how the file is encoded, up to the elements of the data set.
+fn open<'a>(
+    bytes: &'a [u8],
+    path: &'a Path,
+) -> Result<(Header<'a>, Elements<'a>, Storage), DicomError> {
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(DicomError::TooLarge {
             path: path.to_owned(),
@@ -102,9 +142,7 @@ pub fn decode_dicom(bytes: &[u8], path: &Path) -> Result<DicomFrame, DicomError>
     }
     let (encoding, storage) = header.transfer_syntax()?;
     header.encoding = encoding;
-    let mut elements = Elements::new(meta.rest(), encoding);
-    while !header.values.contains_key(&PIXEL_DATA) && header.take(&mut elements)? {}
-    header.frame(storage)
+    Ok((header, Elements::new(meta.rest(), encoding), storage))
 }
 
 /// The attributes that were met.
@@ -263,6 +301,25 @@ impl<'a> Header<'a> {
             let remedy = "apply the table when exporting the file";
             return Err(self.wrong(MODALITY_LUT, "no table", remedy));
         }
+        let [width, height] = self.size()?;
+        let (values, full_range) = self.values(storage, [width, height])?;
+        let plane = Plane {
+            path: self.path.to_owned(),
+            width,
+            height,
+            spacing_mm: self.spacing_mm()?,
+            values,
+        };
+        Ok(DicomFrame {
+            plane,
+            window: self.window()?,
+            full_range,
+            inverted,
+        })
+    }
+
+    /// Width and height.
+    fn size(&self) -> Result<[usize; 2], DicomError> {
         let (height, width) = (
             usize::from(self.short(ROWS)?),
             usize::from(self.short(COLUMNS)?),
@@ -277,18 +334,7 @@ impl<'a> Header<'a> {
                 limit: MAX_PIXELS,
             });
         }
-        let plane = Plane {
-            path: self.path.to_owned(),
-            width,
-            height,
-            spacing_mm: self.spacing_mm()?,
-            values: self.values(storage, [width, height])?,
-        };
-        Ok(DicomFrame {
-            plane,
-            window: self.window()?,
-            inverted,
-        })
+        Ok([width, height])
     }
 
     /// The distance between rows comes first in the file (PS3.3, 10.7.1.3).
@@ -314,12 +360,12 @@ impl<'a> Header<'a> {
         Ok((half > 0.0).then_some([middle - half, middle + half]))
     }
 
-    /// `RescaleSlope * stored + RescaleIntercept` (PS3.3, C.11.1).
+    /// `RescaleSlope * stored + RescaleIntercept` (PS3.3, C.11.1), and the range of what the bits can hold.
     fn values(
         &self,
         storage: Storage,
         [width, height]: [usize; 2],
-    ) -> Result<Vec<f32>, DicomError> {
+    ) -> Result<(Vec<f32>, [f64; 2]), DicomError> {
         let again = "export the file again";
         let allocated = self.among(BITS_ALLOCATED, &[8, 16], "8 or 16", again)?;
         let stored = self.short(BITS_STORED)?;
@@ -366,13 +412,17 @@ impl<'a> Header<'a> {
             };
             (slope * number + intercept) as f32
         };
-        Ok(match layout.bytes {
+        let steps = f64::from(1_u32 << stored);
+        let least = if signed { -steps / 2.0 } else { 0.0 };
+        let ends = [least, least + steps - 1.0].map(|end| slope * end + intercept);
+        let values = match layout.bytes {
             1 => samples.iter().map(|&byte| value(u16::from(byte))).collect(),
             _ => samples
                 .chunks_exact(2)
                 .map(|b| value(u16::from_le_bytes([b[0], b[1]])))
                 .collect(),
-        })
+        };
+        Ok((values, [ends[0].min(ends[1]), ends[0].max(ends[1])]))
     }
 }
 

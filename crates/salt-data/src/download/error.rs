@@ -54,7 +54,7 @@ pub enum DownloadError {
     /// No connection.
     #[error(
         "expected a connection to {url}, received: {problem}; \
-         check the network and the proxy (HTTPS_PROXY), then give the same command again"
+         check the network and the proxy (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY), then give the same command again"
     )]
     Connect {
         /// The address.
@@ -65,12 +65,24 @@ pub enum DownloadError {
     /// The server's name, or that of the proxy, leads nowhere.
     #[error(
         "expected the name in {url} to lead to a server, received: {problem}; \
-         check the network and the proxy (HTTPS_PROXY), then give the same command again"
+         check the network and the proxy (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY), then give the same command again"
     )]
     Unresolved {
         /// The address.
         url: String,
         /// What the system said.
+        problem: String,
+    },
+    /// The proxy is there and lets nobody through to this address.
+    #[error(
+        "expected the proxy to open a tunnel (CONNECT) to {url}, received: {problem}; every address is asked for through \
+         a tunnel, http:// ones too, and many proxies allow tunnels to port 443 only: have this one allowed, or name its \
+         host in NO_PROXY where it can be reached directly"
+    )]
+    Proxy {
+        /// The address.
+        url: String,
+        /// What the proxy said.
         problem: String,
     },
     /// No connection to the last address: where there is no network, the file can be brought.
@@ -304,6 +316,7 @@ impl DownloadError {
         match self {
             Self::Connect { .. }
             | Self::Unresolved { .. }
+            | Self::Proxy { .. }
             | Self::Timeout { .. }
             | Self::Cut { .. } => true,
             Self::Unreachable { failure, .. } => failure.is_transient(),
@@ -324,7 +337,7 @@ impl DownloadError {
     /// Whether nobody was reached, at the last address.
     pub(super) fn is_about_the_network(&self) -> bool {
         match self {
-            Self::Connect { .. } | Self::Unresolved { .. } => true,
+            Self::Connect { .. } | Self::Unresolved { .. } | Self::Proxy { .. } => true,
             Self::Timeout { what, .. } => *what == CONNECTION,
             Self::NoMirrorLeft { failures, .. } => {
                 failures.last().is_some_and(Self::is_about_the_network)

@@ -125,12 +125,11 @@ impl<'a> Client<'a> {
                 url,
                 problem: error.to_string(),
             },
-            Error::ConnectionFailed | Error::ConnectProxyFailed(_) | Error::InvalidProxyUrl => {
-                DownloadError::Connect {
-                    url,
-                    problem: error.to_string(),
-                }
-            }
+            Error::ConnectProxyFailed(problem) => DownloadError::Proxy { url, problem },
+            Error::ConnectionFailed | Error::InvalidProxyUrl => DownloadError::Connect {
+                url,
+                problem: error.to_string(),
+            },
             other => DownloadError::Protocol {
                 url,
                 problem: other.to_string(),

@@ -101,7 +101,9 @@ pub struct FetchOptions {
     pub most_bytes: u64,
     /// The most redirects followed.
     pub most_redirects: u32,
-    /// Use the proxy of `ALL_PROXY`, `HTTPS_PROXY`, `HTTP_PROXY` (but for the hosts of `NO_PROXY`).
+    /// Use the proxy of `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY`, the first that is set, for every address but those
+    /// of the hosts in `NO_PROXY`. It is asked for a tunnel (`CONNECT`) for `http:` addresses too: the client knows no
+    /// other way, so a proxy that allows tunnels to port 443 only refuses them ([`DownloadError::Proxy`]).
     pub environment_proxy: bool,
     /// Certificates (PEM) to trust instead of Mozilla's: networks that inspect TLS have their own.
     pub certificates: Option<PathBuf>,

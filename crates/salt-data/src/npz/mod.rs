@@ -188,6 +188,13 @@ pub struct NpzPairs {
     height: usize,
 }
 
+impl NpzPairs {
+    /// Number of pairs that the header announces.
+    pub fn announced(&self) -> u64 {
+        self.images.shape().first().copied().unwrap_or_default()
+    }
+}
+
 impl Iterator for NpzPairs {
     type Item = Result<(ImageRgb, LabelMap), NpzError>;
 

@@ -20,6 +20,19 @@ pub enum PictureError {
         /// What its first bytes are.
         received: &'static str,
     },
+    /// The file holds many pictures that belong together. Which of them are meant, and with which intensities as black
+    /// and white, is for whoever knows the volume to say.
+    #[error(
+        "expected {} to be one picture, received {received}; save each slice, and the same slice of its mask, as a PNG \
+         file of its own: no command does that but `salt data fetch acdc`, for that set alone, and in Rust \
+         salt_data::read_nifti, Volume::slice and Plane::window do", path.display()
+    )]
+    Volume {
+        /// The file.
+        path: PathBuf,
+        /// What it is, or seems to be.
+        received: String,
+    },
     /// The picture is of a kind, or has a feature, that is not read.
     #[error("expected {} to be a picture that can be read exactly, received {what}; {remedy}", path.display())]
     Unsupported {
@@ -94,6 +107,7 @@ impl PictureError {
     pub fn path(&self) -> &Path {
         match self {
             Self::UnknownFormat { path, .. }
+            | Self::Volume { path, .. }
             | Self::Unsupported { path, .. }
             | Self::ColourModel { path, .. }
             | Self::Truncated { path, .. }

@@ -1,5 +1,7 @@
 //! What a file is, by its first bytes; the extension is never asked.
 
+use crate::volume::HEADER_BYTES;
+
 /// A format that is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -36,13 +38,17 @@ impl Format {
 }
 
 /// Number of bytes that [`recognise`] wants to see.
-pub(super) const HEAD: usize = 132;
+pub(super) const HEAD: usize = HEADER_BYTES;
 
 /// What the first bytes of a file say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Recognised {
     /// A format that is read.
     Known(Format),
+    /// DICOM, which is read by [`crate::read_image`] and is never a mask.
+    Dicom,
+    /// A NIfTI volume, whose slices would be pictures.
+    Nifti,
     /// A format that is known by name and not read.
     Refused(&'static str),
     /// Anything else.
@@ -63,7 +69,7 @@ pub(super) fn recognise(head: &[u8]) -> Recognised {
         (b"BM", Format::Bmp),
         (b"\x1f\x8b", Format::PnmGz),
     ];
-    const REFUSED: [(usize, &[u8], &str); 13] = [
+    const REFUSED: [(usize, &[u8], &str); 12] = [
         (8, b"WEBP", "a WebP file"),
         (4, b"ftyp", "a HEIC, AVIF or video file"),
         (0, b"\0\0\0\x0cjP  ", "a JPEG 2000 file"),
@@ -76,7 +82,6 @@ pub(super) fn recognise(head: &[u8]) -> Recognised {
         (0, b"\x93NUMPY", "a NumPy array"),
         (0, b"\x89HDF\r\n", "an HDF5 file"),
         (0, b"8BPS", "a Photoshop file"),
-        (128, b"DICM", "a DICOM file"),
     ];
     if let Some((_, format)) = KNOWN.iter().find(|(magic, _)| head.starts_with(magic)) {
         return Recognised::Known(*format);
@@ -87,6 +92,18 @@ pub(super) fn recognise(head: &[u8]) -> Recognised {
     let at = |start: usize, magic: &[u8]| head.get(start..).is_some_and(|h| h.starts_with(magic));
     if let Some((.., name)) = REFUSED.iter().find(|(start, magic, _)| at(*start, magic)) {
         return Recognised::Refused(name);
+    }
+    // Last, because the 128 bytes before it may be anything.
+    if at(128, b"DICM") {
+        return Recognised::Dicom;
+    }
+    // nifti1.h and nifti2.h: the header's own size, and a word at its end or after that size.
+    let one = [348_i32.to_le_bytes(), 348_i32.to_be_bytes()]
+        .iter()
+        .any(|size| at(0, size));
+    let is_one = one && [b"n+1\0", b"ni1\0"].iter().any(|magic| at(344, *magic));
+    if is_one || [b"n+2\0", b"ni2\0"].iter().any(|magic| at(4, *magic)) {
+        return Recognised::Nifti;
     }
     let trimmed = head.trim_ascii_start();
     let text = |b: &u8| b.is_ascii_graphic() || b.is_ascii_whitespace();
@@ -121,6 +138,31 @@ mod tests {
         check(b"\0\x01", Recognised::Unknown("a file of unknown format"));
         let mut dicom = [0; 132];
         dicom[128..].copy_from_slice(b"DICM");
-        check(&dicom, Recognised::Refused("a DICOM file"));
+        check(&dicom, Recognised::Dicom);
+        let nifti = |size: [u8; 4], at: usize, magic: &[u8; 4]| {
+            let mut head = [0; 348];
+            head[..4].copy_from_slice(&size);
+            head[at..at + 4].copy_from_slice(magic);
+            head
+        };
+        check(
+            &nifti(348_i32.to_le_bytes(), 344, b"n+1\0"),
+            Recognised::Nifti,
+        );
+        check(
+            &nifti(348_i32.to_be_bytes(), 344, b"ni1\0"),
+            Recognised::Nifti,
+        );
+        check(
+            &nifti(540_i32.to_le_bytes(), 4, b"n+2\0"),
+            Recognised::Nifti,
+        );
+        check(
+            &nifti(349_i32.to_le_bytes(), 344, b"n+1\0"),
+            Recognised::Unknown("a file of unknown format"),
+        );
+        // The bytes before may make it a TIFF file as well; its picture is the same.
+        dicom[..4].copy_from_slice(b"II*\0");
+        check(&dicom, Recognised::Known(Format::Tiff));
     }
 }

@@ -9,6 +9,7 @@ use super::format::{Recognised, recognise};
 use super::source::Source;
 use super::{Decoded, Format, pnm};
 use crate::error::DataError;
+use crate::volume::is_nifti_name;
 
 /// Most bytes after the picture that are read to reach the checksum.
 const MOST_TRAILING: u64 = 1 << 16;
@@ -41,8 +42,16 @@ fn open<R: BufRead>(file: R, source: &Source) -> Result<BufReader<MultiGzDecoder
             },
             "unpack it (gunzip)",
         )),
-        Recognised::Refused(what) | Recognised::Unknown(what) => {
-            Err(source.unsupported(format!("{what} inside of gzip"), "unpack it (gunzip)"))
+        Recognised::Dicom => {
+            Err(source.unsupported("a DICOM file inside of gzip", "unpack it (gunzip)"))
         }
+        Recognised::Nifti => Err(source.volume("a NIfTI volume inside of gzip")),
+        Recognised::Unknown(what) if is_nifti_name(source.path) => {
+            Err(source.volume(format!("{what} inside of gzip, by its name a NIfTI volume")))
+        }
+        Recognised::Refused(what) | Recognised::Unknown(what) => Err(source.unsupported(
+            format!("{what} inside of gzip"),
+            "unpack it (gunzip) and convert it to PNG",
+        )),
     }
 }

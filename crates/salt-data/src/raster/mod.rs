@@ -9,6 +9,8 @@
 //! | BMP | 1, 2, 4, 8 bits palette, 16, 24, 32 bits | run-length coding |
 //! | PBM, PGM, PPM | binary and text, any maximum up to 65535, also inside of gzip | several pictures |
 //!
+//! DICOM is recognised here and read by [`crate::dicom`], since its values are no picture before a window.
+//!
 //! A sample is never scaled here, and a palette stays one: a mask needs index 1, not its colour. Two
 //! formats store *white* as zero, PBM always and TIFF where it says so; there the order is turned
 //! around, so that larger means brighter everywhere and the white of a one-bit mask is 1. Two
@@ -38,7 +40,9 @@ pub use error::PictureError;
 pub use format::Format;
 
 use crate::decode_image::MAX_PIXELS;
+use crate::dicom::is_dicom_name;
 use crate::error::DataError;
+use crate::volume::is_nifti_name;
 use format::{HEAD, Recognised, recognise};
 use source::Source;
 
@@ -257,21 +261,53 @@ pub(crate) fn size_of(path: &Path) -> Result<[usize; 2], DataError> {
     }
 }
 
+/// Whether a file is DICOM: `DICM` after 128 bytes, or, where its bytes say nothing, a name that ends with `.dcm` or
+/// `.dicom`. A file that cannot be opened is not; its reader says why.
+pub(crate) fn is_dicom(path: &Path) -> bool {
+    let mut head = Vec::with_capacity(HEAD);
+    let read = File::open(path).and_then(|file| file.take(HEAD as u64).read_to_end(&mut head));
+    match (read, recognise(&head)) {
+        (Err(_), _) | (_, Recognised::Known(_) | Recognised::Refused(_) | Recognised::Nifti) => {
+            false
+        }
+        (_, Recognised::Dicom) => true,
+        (_, Recognised::Unknown(_)) => is_dicom_name(path),
+    }
+}
+
 fn source_of<'a>(bytes: &[u8], path: &'a Path) -> Result<Source<'a>, DataError> {
     match recognise(&bytes[..bytes.len().min(HEAD)]) {
         Recognised::Known(format) => Ok(Source { path, format }),
-        Recognised::Refused(what) => Err(PictureError::Unsupported {
-            path: path.to_owned(),
-            what: what.to_owned(),
-            remedy: "convert it to PNG",
-        }
-        .into()),
+        Recognised::Dicom => Err(unsupported(path, "a DICOM file")),
+        Recognised::Refused(what) => Err(unsupported(path, what)),
+        Recognised::Nifti => Err(volume(path, "a NIfTI volume".to_owned())),
+        Recognised::Unknown(received) if is_nifti_name(path) => Err(volume(
+            path,
+            format!("{received}, by its name a NIfTI volume"),
+        )),
         Recognised::Unknown(received) => Err(PictureError::UnknownFormat {
             path: path.to_owned(),
             received,
         }
         .into()),
     }
+}
+
+fn volume(path: &Path, received: String) -> DataError {
+    PictureError::Volume {
+        path: path.to_owned(),
+        received,
+    }
+    .into()
+}
+
+fn unsupported(path: &Path, what: &str) -> DataError {
+    PictureError::Unsupported {
+        path: path.to_owned(),
+        what: what.to_owned(),
+        remedy: "convert it to PNG",
+    }
+    .into()
 }
 
 /// Confirms what every user of a raster relies on.

@@ -44,6 +44,14 @@ impl Source<'_> {
         .into()
     }
 
+    pub(super) fn volume(&self, received: impl Into<String>) -> DataError {
+        PictureError::Volume {
+            path: self.path.to_owned(),
+            received: received.into(),
+        }
+        .into()
+    }
+
     pub(super) fn colour_model(&self, model: &'static str) -> DataError {
         PictureError::ColourModel {
             path: self.path.to_owned(),

@@ -34,13 +34,19 @@ pub struct DatasetEntry {
     pub grouping: Option<&'static str>,
     /// The authors' (or the customary) split in words; `None` where there is none.
     pub official: Option<&'static str>,
+    /// How large the parts of that split are in a whole copy; several where several copies count as whole.
+    pub parts: &'static [PartCounts],
     /// The numbers of SALT's experiments (arXiv 2503.16055, section 4.1), where it used the set.
     pub paper: Option<PaperSizes>,
     /// Ways to read it, the usual one first; empty where there is only one.
     pub variants: &'static [Variant],
     /// Finds the cases of a variant among unpacked files.
-    pub(crate) import: fn(&Tree, &Variant) -> Result<Vec<FoundCase>, RegistryError>,
+    pub(crate) import:
+        fn(&Tree, &Variant, &mut Advance<'_>) -> Result<Vec<FoundCase>, RegistryError>,
 }
+
+/// Hears from an importer that reads pixels how far it is: pieces read, and pieces in all. Its error ends the import.
+pub(crate) type Advance<'a> = dyn FnMut(usize, usize) -> Result<(), RegistryError> + 'a;
 
 /// What is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,6 +146,37 @@ impl Archive {
             bytes: self.bytes,
             checksum,
         })
+    }
+}
+
+/// How much there is in the parts of a set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartCounts {
+    /// Variants that this is said of; empty for all.
+    pub variants: &'static [&'static str],
+    /// What is counted: groups where the set has them, and else pictures.
+    pub unit: &'static str,
+    /// For training, validation and test.
+    pub counts: [usize; 3],
+}
+
+impl PartCounts {
+    /// Of every variant.
+    pub(crate) const fn new(unit: &'static str, counts: [usize; 3]) -> Self {
+        Self {
+            variants: &[],
+            unit,
+            counts,
+        }
+    }
+
+    /// Of some variants only.
+    pub(crate) const fn of(self, variants: &'static [&'static str]) -> Self {
+        Self { variants, ..self }
+    }
+
+    pub(crate) fn are_of(&self, variant: &Variant) -> bool {
+        self.variants.is_empty() || self.variants.contains(&variant.name)
     }
 }
 
@@ -270,6 +307,12 @@ mod tests {
                         "{name}: {}",
                         archive.file_name
                     );
+                }
+            }
+            for parts in entry.parts {
+                assert!(!parts.unit.is_empty() && entry.official.is_some(), "{name}");
+                for variant in parts.variants {
+                    assert!(entry.variant(Some(variant)).is_ok(), "{name}: {variant}");
                 }
             }
             if let Some(paper) = entry.paper {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::prepare::Prepared;
 use crate::archive::ArchiveError;
 use crate::coco::CocoError;
 use crate::download::DownloadError;
@@ -39,6 +40,22 @@ pub enum RegistryError {
         received: String,
         /// What there is.
         known: Vec<&'static str>,
+    },
+    /// Masks without any foreground: there is nothing to learn from them.
+    #[error(
+        "expected something marked in the masks of {set} read as {variant}, received {cases} empty ones; {}",
+        if others.is_empty() { "check that the files are those of the set, whole and unchanged".to_owned() }
+        else { format!("these files may hold another kind of mask, try --variant {}", others.join(" or --variant ")) }
+    )]
+    NothingMarked {
+        /// The set.
+        set: String,
+        /// How it was read.
+        variant: String,
+        /// Number of masks.
+        cases: usize,
+        /// Other ways to read it.
+        others: Vec<&'static str>,
     },
     /// Terms that somebody has to agree to.
     #[error(
@@ -122,9 +139,9 @@ pub enum RegistryError {
         /// What it would be called.
         expected: String,
     },
-    /// Fewer cases, or more, than the set has.
+    /// Fewer cases than the set has.
     #[error(
-        "expected {expected} cases in {set}, received {received}; \
+        "expected at least {expected} cases in {set}, received {received}; \
          bring the whole archive, or add --partial to prepare what is there"
     )]
     Incomplete {
@@ -134,6 +151,22 @@ pub enum RegistryError {
         expected: usize,
         /// How many were found.
         received: usize,
+    },
+    /// Fewer cases in a part than the set has.
+    #[error(
+        "expected {} {unit} of {set} for training, {} for validation and {} for the test, received {}, {} and {}; \
+         bring the whole archive, or add --partial to prepare what is there", expected[0], expected[1], expected[2],
+        received[0], received[1], received[2]
+    )]
+    IncompleteParts {
+        /// The set.
+        set: &'static str,
+        /// What is counted.
+        unit: &'static str,
+        /// How many there should be for training, validation and test.
+        expected: [usize; 3],
+        /// How many were found.
+        received: [usize; 3],
     },
     /// A split that the set does not have.
     #[error("expected {set} to have {what}, received none of it; give --split seed:0, or fold:0/5")]
@@ -193,6 +226,17 @@ pub enum RegistryError {
         /// What is there.
         received: String,
     },
+    /// A prepared folder that is no longer as it was.
+    #[error(
+        "expected {} to be as it was prepared, received {received}; remove the folder and give the same command again, \
+         or choose another one with --out", path.display()
+    )]
+    Damaged {
+        /// The folder.
+        path: PathBuf,
+        /// What is not as it was.
+        received: String,
+    },
     /// Another process prepares the same folder.
     #[error(
         "expected to prepare {} alone, received another process that does; wait until that one has finished, \
@@ -241,6 +285,19 @@ impl RegistryError {
         path: &'a Path,
     ) -> impl Fn(std::io::Error) -> Self + 'a {
         move |error| Self::Data(DataError::io(action, path)(error))
+    }
+
+    /// For a set of which every mask is empty.
+    pub(super) fn nothing_marked(record: &Prepared, cases: usize) -> Self {
+        let entry = super::by_name(&record.name).ok();
+        let variants = entry.map_or(&[][..], |entry| entry.variants);
+        let others = variants.iter().map(|variant| variant.name);
+        Self::NothingMarked {
+            set: record.name.clone(),
+            variant: record.variant.clone(),
+            cases,
+            others: others.filter(|name| *name != record.variant).collect(),
+        }
     }
 
     /// What to do: the part of the message after the last semicolon.

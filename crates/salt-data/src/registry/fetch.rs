@@ -4,16 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use super::assign::{assign, has_official, usual_split};
+use super::complete;
 use super::entry::{Access, Archive, DatasetEntry, Variant};
 use super::error::RegistryError;
 use super::found::FoundCase;
 use super::prepare::{self, FORMAT, Prepared, Scratch, Source};
+use super::sums::{self, Checked};
 use super::tree::Tree;
 use crate::archive::{ArchiveError, ExtractLimits, ExtractProgress, extract};
 use crate::dataset::Split;
 use crate::download::{self, Checksum, FetchOptions, fetch};
-use crate::error::DataError;
-use crate::splits::{Member, Sizes, SplitPlan, deal, fold};
+use crate::splits::SplitPlan;
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -56,12 +58,42 @@ pub enum Stage<'a> {
         /// The archive.
         path: &'a Path,
     },
+    /// The folder was prepared before in the same way: its files are compared with their checksums.
+    Check {
+        /// The folder.
+        path: &'a Path,
+        /// Files compared.
+        done: usize,
+        /// Files in all.
+        of: usize,
+    },
+    /// That is done, and nothing is to be done.
+    There {
+        /// The folder.
+        path: &'a Path,
+        /// What was compared.
+        checked: Checked,
+    },
+    /// The set has an official split, but the files do not hold all that it needs, and another one is drawn.
+    NotOfficial {
+        /// The official split in words.
+        official: &'static str,
+        /// What is taken.
+        plan: SplitPlan,
+    },
     /// An archive is unpacked.
     Unpack {
         /// The archive.
         path: &'a Path,
         /// How far it is.
         progress: ExtractProgress,
+    },
+    /// An importer reads pixels out of arrays or volumes.
+    Import {
+        /// Pictures or volumes read.
+        done: usize,
+        /// Pictures or volumes in all.
+        of: usize,
     },
     /// Cases are written.
     Prepare {
@@ -75,7 +107,8 @@ pub enum Stage<'a> {
 /// Receives [`Stage`] and says whether to go on.
 pub type Report<'a> = dyn FnMut(Stage<'_>) -> ControlFlow<()> + 'a;
 
-/// Fetches, unpacks, imports and splits a set. A folder that was prepared in the same way is left as it is.
+/// Fetches, unpacks, imports and splits a set. A folder that was prepared in the same way is checked and left as it
+/// is.
 ///
 /// # Errors
 /// [`RegistryError`]: every variant says what was expected, what was received and what to do. Downloads go on where
@@ -90,15 +123,20 @@ pub fn fetch_dataset(
         return Err(RegistryError::Stopped);
     }
     let mut record = record(request, &variant);
-    if let Some(there) = already(request, &record)? {
+    if let Some(there) = already(request, &record, report)? {
         return Ok(there);
     }
     let scratch = Scratch::alone_beside(request.out, "unpacked")?;
     let (roots, sources) = gather(request, scratch.path(), report)?;
     let tree = Tree::read(entry.name, &roots, request.partial, scratch.path())?;
-    let cases = (entry.import)(&tree, &variant)?;
-    check(entry, &variant, &cases, request.partial)?;
+    let cases = (entry.import)(&tree, &variant, &mut |done, of| {
+        go_on(report(Stage::Import { done, of }))
+    })?;
+    complete::check(entry, &variant, &cases, request.partial)?;
     let plan = request.split.unwrap_or_else(|| usual_split(&cases));
+    if let (None, Some(official), false) = (request.split, entry.official, has_official(&cases)) {
+        go_on(report(Stage::NotOfficial { official, plan }))?;
+    }
     let splits = assign(entry, &cases, plan)?;
     let mut counts = BTreeMap::new();
     for split in splits.iter().flatten() {
@@ -143,10 +181,11 @@ fn record(request: &FetchRequest<'_>, variant: &Variant) -> Prepared {
     }
 }
 
-/// What is in the folder already, when it is what was asked for.
+/// What is in the folder already, when it is what was asked for and its files are as they were.
 fn already(
     request: &FetchRequest<'_>,
     wanted: &Prepared,
+    report: &mut Report<'_>,
 ) -> Result<Option<Prepared>, RegistryError> {
     let out = request.out;
     let is_empty = match std::fs::read_dir(out) {
@@ -167,6 +206,14 @@ fn already(
         wanted.split.clone_from(&there.split);
     }
     if there.answers(&wanted) {
+        let checked = sums::check(out, &mut |done, of| {
+            go_on(report(Stage::Check {
+                path: out,
+                done,
+                of,
+            }))
+        })?;
+        go_on(report(Stage::There { path: out, checked }))?;
         return Ok(Some(there));
     }
     Err(other(format!(
@@ -361,114 +408,4 @@ fn unpack_nested(
         }
     }
     Ok(roots)
-}
-
-/// Too few cases, or two of one name.
-fn check(
-    entry: &DatasetEntry,
-    variant: &Variant,
-    cases: &[FoundCase],
-    partial: bool,
-) -> Result<(), RegistryError> {
-    let expected = if partial { 1 } else { variant.cases };
-    if cases.len() < expected {
-        return Err(RegistryError::Incomplete {
-            set: entry.name,
-            expected,
-            received: cases.len(),
-        });
-    }
-    // Names that differ in case only are one file on some systems.
-    let mut ids = BTreeMap::new();
-    for case in cases {
-        if let Some(other) = ids.insert(case.id.to_lowercase(), &case.id) {
-            return Err(RegistryError::Ambiguous {
-                set: entry.name,
-                what: format!("the case {}", case.id),
-                first: other.into(),
-                second: (&case.id).into(),
-            });
-        }
-    }
-    Ok(())
-}
-
-fn has_official(cases: &[FoundCase]) -> bool {
-    let any = |split| cases.iter().any(|case| case.official == Some(split));
-    any(Split::Train) && any(Split::Test)
-}
-
-fn usual_split(cases: &[FoundCase]) -> SplitPlan {
-    if has_official(cases) {
-        SplitPlan::Official
-    } else {
-        SplitPlan::Seed(0)
-    }
-}
-
-/// The split of every case; `None` for those that a plan leaves out.
-fn assign(
-    entry: &DatasetEntry,
-    cases: &[FoundCase],
-    plan: SplitPlan,
-) -> Result<Vec<Option<Split>>, RegistryError> {
-    let set = entry.name;
-    let member = |case: &FoundCase| case.official;
-    let members: Vec<Member<'_>> = cases.iter().map(as_member).collect();
-    let official = |split| {
-        cases
-            .iter()
-            .filter(|case| member(case) == Some(split))
-            .count()
-    };
-    match plan {
-        SplitPlan::Official if has_official(cases) => Ok(cases.iter().map(member).collect()),
-        SplitPlan::Official => Err(RegistryError::NoSuchSplit {
-            set,
-            what: "an official split into training and test, with labels of both, in these files",
-        }),
-        SplitPlan::Seed(seed) => {
-            let sizes = if has_official(cases) {
-                Sizes::Cases(Split::ALL.map(official))
-            } else {
-                Sizes::usual(cases.len())
-            };
-            Ok(deal(&members, sizes, seed)?)
-        }
-        SplitPlan::Fold { fold: k, of, seed } => {
-            let splits = fold(&members, k, of, seed);
-            Ok(splits.into_iter().map(Some).collect())
-        }
-        SplitPlan::Paper { seed } => {
-            let paper = entry.paper.ok_or(RegistryError::NoSuchSplit {
-                set,
-                what: "numbers in SALT's paper",
-            })?;
-            let drawn =
-                |case: &FoundCase| !paper.of_training_part || case.official == Some(Split::Train);
-            let indices: Vec<usize> = (0..cases.len()).filter(|&i| drawn(&cases[i])).collect();
-            let members: Vec<Member<'_>> = indices.iter().map(|&i| members[i]).collect();
-            let sizes = Sizes::Groups([paper.train, 0, paper.test]);
-            let dealt = deal(&members, sizes, seed).map_err(|error| match error {
-                DataError::Setting { .. } => RegistryError::TooFewForPaper {
-                    set,
-                    expected: paper.train + paper.test,
-                    received: members.len(),
-                },
-                other => other.into(),
-            })?;
-            let mut splits = vec![None; cases.len()];
-            for (index, split) in indices.into_iter().zip(dealt) {
-                splits[index] = split;
-            }
-            Ok(splits)
-        }
-    }
-}
-
-fn as_member(case: &FoundCase) -> Member<'_> {
-    Member {
-        id: &case.id,
-        group: case.group.as_deref(),
-    }
 }

@@ -1,5 +1,6 @@
 //! A case that an importer has found: its names, and where picture and mask come from. Nothing is read before the
-//! case is written, so that finding a set of ten thousand pictures costs a list of names.
+//! case is written, so that finding a set of ten thousand pictures costs a list of names; only where one file holds many
+//! pictures (arrays, volumes) does an importer read it, once, and put them down as files.
 
 use std::fmt;
 use std::path::PathBuf;

@@ -12,11 +12,16 @@
 //! | `found` | a case that an importer has found: where picture and mask come from |
 //! | `truth` | published masks to labels |
 //! | `fetch` | entry to prepared folder: terms, download, unpacking, import |
+//! | `complete` | whether all cases of a set were found |
+//! | `assign` | the split of every case |
 //! | `narration` | what is going on, in lines |
 //! | `prepare` | found cases to `images/`, `masks/`, `pairs.csv`, `dataset.json` |
+//! | `sums` | checksums of what was prepared, and whether it is still so |
 //! | `markdown` | the section of `datasets/README.md` |
 //! | `error` | everything that can go wrong |
 
+mod assign;
+mod complete;
 mod entry;
 mod error;
 mod fetch;
@@ -25,15 +30,17 @@ mod markdown;
 mod narration;
 mod prepare;
 mod sets;
+mod sums;
 mod tree;
 mod truth;
 
-pub use entry::{Access, Archive, DatasetEntry, Licence, PaperSizes, Variant};
+pub use entry::{Access, Archive, DatasetEntry, Licence, PaperSizes, PartCounts, Variant};
 pub use error::RegistryError;
 pub use fetch::{FetchRequest, Report, Stage, fetch_dataset};
 pub use markdown::markdown;
 pub use narration::Narration;
 pub use prepare::{Prepared, Source};
+pub use sums::Checked;
 
 /// Every set, one line each.
 pub const SETS: &[&DatasetEntry] = &[

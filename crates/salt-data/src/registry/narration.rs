@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::fetch::Stage;
+use super::sums::Checked;
+use crate::counted::counted;
 use crate::download::Progress;
 
 /// A line about one long piece of work this often.
@@ -52,8 +54,38 @@ impl Narration {
                     .to_string_lossy();
                 let work = format!("unpacking {name}");
                 let line = self.advance(work, progress.archive_bytes, Some(progress.of), now)?;
-                Some(format!("{line}, {} files", progress.files))
+                Some(format!(
+                    "{line}, {}",
+                    counted(progress.files as usize, "file")
+                ))
             }
+            Stage::Check { path, done, of } => self.advance(
+                format!("{} is there already, checking its files", path.display()),
+                *done as u64,
+                Some(*of as u64),
+                now,
+            ),
+            Stage::There { path, checked } => Some(match checked {
+                Checked::Content(files) => format!(
+                    "{} was there already, and nothing was done: {} checked and unchanged",
+                    path.display(),
+                    counted(*files, "file")
+                ),
+                Checked::Presence(cases) => format!(
+                    "{} was there already, and nothing was done: the files of {} exist (it has no checksums to compare)",
+                    path.display(),
+                    counted(*cases, "case")
+                ),
+            }),
+            Stage::NotOfficial { official, plan } => Some(format!(
+                "split {plan} is drawn: these files do not hold both parts of the official split ({official})"
+            )),
+            Stage::Import { done, of } => self.advance(
+                "reading pictures".to_owned(),
+                *done as u64,
+                Some(*of as u64),
+                now,
+            ),
             Stage::Prepare { done, of } => self.advance(
                 "preparing cases".to_owned(),
                 *done as u64,
@@ -169,6 +201,9 @@ mod tests {
             Some("receiving a.zip: 50 %, 5 s left")
         );
         assert_eq!(at(6, 600), None);
+        let stage = Stage::Import { done: 1, of: 4 };
+        let line = narration.line_at(&stage, start + Duration::from_secs(6));
+        assert_eq!(line.as_deref(), Some("reading pictures: 25 %"));
         let stage = Stage::Prepare { done: 3, of: 4 };
         let line = narration.line_at(&stage, start + Duration::from_secs(6));
         assert_eq!(line.as_deref(), Some("preparing cases: 75 %"));

@@ -1,5 +1,5 @@
-//! Found cases to a folder that [`crate::Dataset::open`] reads: `images/`, `masks/`, `pairs.csv`, and `dataset.json`,
-//! which says where everything came from.
+//! Found cases to a folder that [`crate::Dataset::open`] reads: `images/`, `masks/`, `pairs.csv`, `SHA256SUMS`, and
+//! `dataset.json`, which says where everything came from.
 //!
 //! Pictures are kept as their authors encoded them; masks become PNG files with 0 and 255, or class ids. The folder
 //! appears at once and whole: it is written beside its place and renamed.
@@ -14,11 +14,13 @@ use serde::{Deserialize, Serialize};
 
 use super::error::RegistryError;
 use super::found::{FoundCase, Picture};
+use super::sums;
 use super::truth::same_size;
 use crate::dataset::Split;
 use crate::decode_image::dimensions;
 use crate::encode::{write_image, write_mask};
 use crate::error::DataError;
+use crate::pixels::IGNORE_LABEL;
 
 /// Name of the record in a prepared folder.
 pub(super) const RECORD: &str = "dataset.json";
@@ -183,20 +185,43 @@ pub(super) fn write(
         .filter_map(|(case, split)| Some((case, (*split)?)))
         .collect();
     let mut rows = Vec::with_capacity(used.len());
+    let mut sums = Vec::with_capacity(2 * used.len() + 1);
+    let mut any_marked = false;
     for chunk in used.chunks(CHUNK) {
         if report(rows.len(), used.len()).is_break() {
             return Err(RegistryError::Stopped);
         }
-        let written: Vec<Result<[String; 2], RegistryError>> = chunk
+        let written: Vec<Result<([sums::Sum; 2], bool), RegistryError>> = chunk
             .par_iter()
-            .map(|(case, _)| write_case(case, record.classes.len(), scratch.path(), movable))
+            .map(|(case, _)| {
+                let (names, marked) =
+                    write_case(case, record.classes.len(), scratch.path(), movable)?;
+                let [image, mask] = names.each_ref();
+                let sums = [
+                    sums::of(scratch.path(), image)?,
+                    sums::of(scratch.path(), mask)?,
+                ];
+                Ok((sums, marked))
+            })
             .collect();
         for (written, (case, split)) in written.into_iter().zip(chunk) {
-            rows.push((written?, *case, *split));
+            let (written, marked) = written?;
+            any_marked |= marked;
+            rows.push((
+                written.each_ref().map(|(name, _)| name.clone()),
+                *case,
+                *split,
+            ));
+            sums.extend(written);
         }
+    }
+    if !any_marked {
+        return Err(RegistryError::nothing_marked(record, used.len()));
     }
     let table = scratch.path().join("pairs.csv");
     write_table(&table, &rows)?;
+    sums.push(sums::of(scratch.path(), "pairs.csv")?);
+    sums::write(scratch.path(), &sums)?;
     let path = scratch.path().join(RECORD);
     let text = serde_json::to_string_pretty(record).map_err(std::io::Error::other);
     text.and_then(|text| std::fs::write(&path, text + "\n"))
@@ -204,13 +229,13 @@ pub(super) fn write(
     std::fs::rename(scratch.path(), out).map_err(RegistryError::io("create", out))
 }
 
-/// The names of the two files, relative to the folder.
+/// The names of the two files, relative to the folder, and whether the mask marks anything.
 fn write_case(
     case: &FoundCase,
     n_classes: usize,
     dir: &Path,
     movable: &Path,
-) -> Result<[String; 2], RegistryError> {
+) -> Result<([String; 2], bool), RegistryError> {
     let mask = format!("masks/{}.png", case.id);
     let labels = (case.truth)()?;
     write_mask(&dir.join(&mask), &labels, n_classes)?;
@@ -233,7 +258,11 @@ fn write_case(
     };
     let size = dimensions(&dir.join(&image))?;
     same_size(&dir.join(&mask), size, [labels.width, labels.height])?;
-    Ok([image, mask])
+    let marked = labels
+        .classes
+        .iter()
+        .any(|&label| label != 0 && label != IGNORE_LABEL);
+    Ok(([image, mask], marked))
 }
 
 /// The extension in small letters, with the `.gz` that may surround another.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::error::RegistryError;
+use crate::counted::counted;
 use crate::error::DataError;
 
 /// Files that systems leave behind.
@@ -203,7 +204,11 @@ impl Tree {
         let received = match self.files.len() {
             0 => "no file".to_owned(),
             n if n <= SHOWN => names.join(", "),
-            n => format!("{} and {} more files", names.join(", "), n - SHOWN),
+            n => format!(
+                "{} and {}",
+                names.join(", "),
+                counted(n - SHOWN, "more file")
+            ),
         };
         RegistryError::Layout {
             set: self.set,
@@ -309,7 +314,7 @@ mod tests {
             panic!("must be refused");
         };
         assert!(
-            received.ends_with("training/images/10.tif and 1 more files"),
+            received.ends_with("training/images/10.tif and 1 more file"),
             "{received}"
         );
     }

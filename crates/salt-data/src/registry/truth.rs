@@ -24,6 +24,26 @@ pub(crate) fn binary(path: impl Into<PathBuf>, cut: Cut) -> Make<LabelMap> {
     Box::new(move || read_binary(&path, cut))
 }
 
+/// The labels of a mask file whose values are classes, such as one that an importer has put down.
+pub(crate) fn stored(path: impl Into<PathBuf>) -> Make<LabelMap> {
+    let path = path.into();
+    Box::new(move || {
+        let mask = read_mask(&path, &MaskPolicy::Auto)?;
+        let class = |&value: &u16| {
+            u8::try_from(value).map_err(|_| RegistryError::MaskValue {
+                path: path.clone(),
+                expected: "classes up to 255",
+                received: value.to_string(),
+            })
+        };
+        Ok(LabelMap {
+            width: mask.width,
+            height: mask.height,
+            classes: mask.values.iter().map(class).collect::<Result<_, _>>()?,
+        })
+    })
+}
+
 /// The union of several masks of one picture.
 pub(crate) fn union(paths: Vec<PathBuf>, cut: Cut) -> Make<LabelMap> {
     Box::new(move || {

@@ -8,6 +8,7 @@ use super::facts::Facts;
 use super::leakage::one_group;
 use super::likeness::LIKE;
 use super::report::{Check, Finding};
+use crate::counted::{ARE, agreeing, counted};
 use crate::label_rule::LabelRule;
 
 /// Near copies and repeated masks that are listed one by one; the rest is a number.
@@ -94,7 +95,11 @@ fn shortened(findings: impl Iterator<Item = Finding>) -> Vec<Finding> {
     if more > 0
         && let Some(last) = findings.last()
     {
-        let problem = format!("{more} more findings of this kind are not listed");
+        let problem = format!(
+            "{} of this kind {} not listed",
+            counted(more, "more finding"),
+            agreeing(more, ARE)
+        );
         let rest = Finding::warning(
             last.check,
             None,
@@ -165,6 +170,16 @@ mod tests {
         assert_eq!(of(LISTED).len(), LISTED);
         let long = of(LISTED + 3);
         assert_eq!(long.len(), LISTED + 1);
-        assert!(long[LISTED].problem.starts_with("3 more findings"));
+        assert!(
+            long[LISTED]
+                .problem
+                .starts_with("3 more findings of this kind are")
+        );
+        let one_more = of(LISTED + 1);
+        assert!(
+            one_more[LISTED]
+                .problem
+                .starts_with("1 more finding of this kind is")
+        );
     }
 }

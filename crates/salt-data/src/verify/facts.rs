@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 
+use super::components::by_value;
 use super::cut_short::cut_short;
 use super::fingerprint::Intensities;
 use super::likeness::Likeness;
@@ -13,6 +14,7 @@ use super::storage::Storage;
 use crate::dataset::{Case, check_sizes};
 use crate::decode_image::read_image;
 use crate::decode_mask::{MaskSource, RawMask, read_mask};
+use crate::dicom::DicomError;
 use crate::error::DataError;
 use crate::label_rule::LabelRule;
 use crate::mask_policy::MaskPolicy;
@@ -35,6 +37,8 @@ pub(super) struct Facts {
     pub(super) likeness: Option<Likeness>,
     /// Values of the mask with their counts, ascending.
     pub(super) histogram: Vec<(u16, u64)>,
+    /// Connected pieces of each stored value but 0; `None` where there are too many values.
+    pub(super) pieces: Option<BTreeMap<u16, usize>>,
     pub(super) source: MaskSource,
     pub(super) image_storage: Storage,
     pub(super) mask_storage: Storage,
@@ -62,6 +66,7 @@ pub(super) fn look(
         let check = match error {
             DataError::SizeMismatch { .. } => Check::Size,
             DataError::Policy(_) => Check::MaskValues,
+            DataError::Dicom(DicomError::Truncated { .. }) => Check::Truncated,
             _ => Check::Readable,
         };
         Finding::from_error(check, &error)
@@ -91,6 +96,7 @@ pub(super) fn look(
         image_hash: hash(size, &image.data),
         mask_hash: hash(size, &mask_bytes),
         likeness: Likeness::of(&image),
+        pieces: by_value(&mask, histogram.len()),
         histogram: coarse(histogram),
         source: mask.source,
         image_storage: Storage::of(&case.image),

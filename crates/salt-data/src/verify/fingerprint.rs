@@ -25,7 +25,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    fn of(values: impl Iterator<Item = usize>) -> Self {
+    pub(super) fn of(values: impl Iterator<Item = usize>) -> Self {
         let mut values: Vec<usize> = values.collect();
         values.sort_unstable();
         let at = |i: usize| values.get(i).copied().unwrap_or(0);

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::report::{Check, Finding, Severity};
+use crate::counted::{ARE, HAVE, agreeing, counted};
 use crate::dataset::Case;
 use crate::picture_name::stem_of;
 
@@ -21,11 +22,15 @@ pub(super) fn check(table: &Path, cases: &[Case], has_group: bool) -> Vec<Findin
             Finding::warning(
                 Check::Leakage,
                 Some(table),
-                format!("{without} lines have no group"),
+                format!(
+                    "{} {} no group",
+                    counted(without, "line"),
+                    agreeing(without, HAVE)
+                ),
                 "fill the column, or each of these cases counts as a group of its own",
             )
         });
-        return finding.into_iter().collect();
+        return finding.into_iter().chain(spellings(table, cases)).collect();
     }
     let groups = guessed_groups(cases);
     let mut findings = vec![Finding::new(
@@ -62,14 +67,39 @@ pub(super) fn check(table: &Path, cases: &[Case], has_group: bool) -> Vec<Findin
             Check::Leakage,
             Some(table),
             format!(
-                "by their file names {} groups of images are in more than one split, such as `{name}`: {}",
-                crossing.len(),
+                "by their file names {} of images {} in more than one split, such as `{name}`: {}",
+                counted(crossing.len(), "group"),
+                agreeing(crossing.len(), ARE),
                 shown.join(", ")
             ),
             "add a `group` column to the table and give every group one split",
         ));
     }
     findings
+}
+
+/// Groups whose names differ in case only: they count as several, and one patient written in two ways is divided
+/// without a word.
+fn spellings(table: &Path, cases: &[Case]) -> Option<Finding> {
+    let mut names = BTreeMap::<String, BTreeSet<&str>>::new();
+    for group in cases.iter().filter_map(|case| case.group.as_deref()) {
+        names.entry(group.to_lowercase()).or_default().insert(group);
+    }
+    names.retain(|_, spellings| spellings.len() > 1);
+    let example = names.values().next()?;
+    let example: Vec<String> = example.iter().map(|name| format!("`{name}`")).collect();
+    let number = names.len();
+    Some(Finding::warning(
+        Check::Leakage,
+        Some(table),
+        format!(
+            "{} {} written in ways that differ in case only, such as {}; each spelling counts as a group of its own",
+            counted(number, "name"),
+            agreeing(number, ARE),
+            example.join(" and ")
+        ),
+        "write the name of a group in one way on all of its lines; nothing is to be done if they are different ones",
+    ))
 }
 
 /// Groups of at least two cases with one guess.

@@ -5,6 +5,7 @@
 //! only small facts are kept, so memory does not grow with the size of the pictures.
 
 mod advice;
+mod components;
 mod cut_short;
 mod duplicates;
 mod facts;
@@ -26,11 +27,14 @@ use std::sync::Mutex;
 
 use rayon::prelude::*;
 
+pub use crate::counted::counted;
 pub use advice::Advice;
+pub use components::{CasePieces, ClassPieces};
 pub use fingerprint::{ChannelStats, Fingerprint, Spread};
 pub use report::{Check, Finding, Severity, SizeCount, VerifyReport};
 pub use widths::WidthStats;
 
+use crate::counted::agreeing;
 use crate::dataset::{Case, Split};
 use crate::error::DataError;
 use crate::label_rule::{LabelRule, MaskValues};
@@ -94,6 +98,9 @@ pub fn verify(dir: &Path) -> VerifyReport {
         findings.extend(splits::missing_classes(&seen, &report.label_rule));
         findings.extend(values::check(&seen, &report.label_rule));
         findings.extend(masks::check(&seen, &report.label_rule));
+        let (pieces, odd) = components::check(&seen, &policy, &report.label_rule);
+        report.pieces = pieces;
+        findings.extend(odd);
         findings.extend(storage::check(&seen));
         findings.extend(pictures::check(&seen));
         findings.extend(duplicates::check(&seen, &report.label_rule));
@@ -170,22 +177,25 @@ fn summarise(
             .collect(),
         mask_values,
         foreground_share: (1..=n_classes).map(share).collect(),
+        pieces: Vec::new(),
         fingerprint: None,
         findings: Vec::new(),
     }
 }
 
-/// One finding about all the cases of which `odd` holds, naming the first; `problem` follows their number.
+/// One finding about all the cases of which `odd` holds, naming the first. The problem is their number, a noun, a verb
+/// that agrees, and the rest of the sentence.
 fn together(
     seen: &[Facts],
     check: Check,
     odd: impl Fn(&Facts) -> bool,
     file: impl Fn(&Facts) -> &Path,
-    problem: &str,
+    (noun, verb, rest): (&str, [&'static str; 2], &str),
     remedy: &str,
 ) -> Option<Finding> {
     let found: Vec<&Facts> = seen.iter().filter(|one| odd(one)).collect();
     let first = found.first()?;
-    let problem = format!("{} {problem}", found.len());
+    let verb = agreeing(found.len(), verb);
+    let problem = format!("{} {verb} {rest}", counted(found.len(), noun));
     Some(Finding::warning(check, Some(file(first)), problem, remedy))
 }

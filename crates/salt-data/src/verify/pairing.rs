@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::report::{Check, Finding};
+use crate::counted::{ARE, agreeing, counted};
 use crate::dataset::Case;
 use crate::error::DataError;
 use crate::picture_name::stem_of;
@@ -80,8 +81,9 @@ pub(super) fn orphans(dir: &Path, table: &Table) -> Vec<Finding> {
             Check::Pairing,
             Some(first),
             format!(
-                "{} files in {folder}/ are in no line of the table",
-                extra.len()
+                "{} in {folder}/ {} in no line of the table",
+                counted(extra.len(), "file"),
+                agreeing(extra.len(), ARE)
             ),
             "add a line for each, or move them out of the folder",
         ))

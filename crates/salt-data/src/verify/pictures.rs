@@ -7,6 +7,7 @@ use super::facts::Facts;
 use super::masks::median;
 use super::report::{Check, Finding};
 use super::together;
+use crate::counted::{ARE, HAVE, agreeing};
 
 /// Range of samples, of 255, within which an image shows nothing: no structure, only rounding.
 const FLAT: u8 = 2;
@@ -55,7 +56,7 @@ fn colour(seen: &[Facts]) -> Option<Finding> {
     if grey == 0 || coloured == 0 {
         return None;
     }
-    let grey_is_rare = grey <= coloured;
+    let (grey_is_rare, most) = (grey <= coloured, grey.max(coloured));
     let other = if grey_is_rare { "coloured" } else { "grey" };
     let rare = if grey_is_rare { "grey" } else { "coloured" };
     together(
@@ -63,7 +64,11 @@ fn colour(seen: &[Facts]) -> Option<Finding> {
         Check::Colour,
         |one| counted(&one) && one.grey == grey_is_rare,
         |one| &one.case.image,
-        &format!("images are {rare}, {} are {other}", grey.max(coloured)),
+        (
+            "image",
+            ARE,
+            &format!("{rare}, {most} {} {other}", agreeing(most, ARE)),
+        ),
         "confirm that they come from one kind of device",
     )
 }
@@ -86,13 +91,13 @@ fn shapes(seen: &[Facts]) -> Vec<Finding> {
         if (near as f64) < ALIKE * seen.len() as f64 {
             continue;
         }
-        let problem = format!("images have another {what} than nearly all others");
+        let problem = format!("another {what} than nearly all others");
         findings.extend(together(
             seen,
             Check::SizeOutlier,
             |one| away(one) > odd,
             |one| &one.case.image,
-            &problem,
+            ("image", HAVE, &problem),
             "confirm that they were not cropped, turned or scaled by accident",
         ));
     }
@@ -117,7 +122,7 @@ fn spacing(seen: &[Facts]) -> Vec<Finding> {
         Check::Spacing,
         |one| one.case.spacing_mm.is_none(),
         |one| &one.case.image,
-        "images have no spacing_mm while others have",
+        ("image", HAVE, "no spacing_mm while others have"),
         "fill it in; distances in millimetres need it for every image",
     )
     .into_iter()

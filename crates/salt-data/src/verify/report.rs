@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::components::ClassPieces;
 use super::fingerprint::Fingerprint;
+use crate::counted::counted;
 use crate::dataset::Split;
 use crate::error::DataError;
 use crate::label_rule::LabelRule;
@@ -45,6 +47,8 @@ pub enum Check {
     FullMask,
     /// Masks with far more or far less foreground than the others.
     MaskOutlier,
+    /// Masks in which a class lies in far more pieces than in the others.
+    Components,
     /// Classes that occur nowhere, or not in every split.
     Classes,
     /// Colours of palettes against the order of their indices.
@@ -168,6 +172,8 @@ pub struct VerifyReport {
     pub mask_values: BTreeMap<u16, u64>,
     /// Share of the labelled pixels in each foreground class.
     pub foreground_share: Vec<f64>,
+    /// In how many connected pieces each class that occurs lies in a mask.
+    pub pieces: Vec<ClassPieces>,
     /// Sizes, intensities and widths of structures; `None` where no case could be read.
     pub fingerprint: Option<Fingerprint>,
     /// What is wrong or odd, errors first.
@@ -178,6 +184,16 @@ impl VerifyReport {
     /// Whether there is no finding of severity error.
     pub fn is_sound(&self) -> bool {
         self.count(Severity::Error) == 0
+    }
+
+    /// The numbers of cases, errors and warnings, in words.
+    pub fn tally(&self) -> String {
+        format!(
+            "{}, {}, {}",
+            counted(self.cases, "case"),
+            counted(self.count(Severity::Error), "error"),
+            counted(self.count(Severity::Warning), "warning")
+        )
     }
 
     /// Number of findings of one severity.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::facts::Facts;
-use super::report::{Check, Finding};
+use super::report::{Check, Finding, Severity};
 use crate::dataset::Split;
 use crate::label_rule::LabelRule;
 
@@ -15,13 +15,20 @@ pub(super) fn missing_splits(splits: &BTreeMap<Split, usize>, dir: &Path) -> Vec
         .filter(|split| !splits.contains_key(split));
     let remedy = |split| match split {
         Split::Train => "training is not possible until some lines have the split train",
-        Split::Val => "give some lines the split val, or let training take a share of train",
+        Split::Val => {
+            "give some lines the split val, or let training take a share of train, as it does by default"
+        }
         Split::Test => "give some lines the split test to have a final score",
     };
     missing
         .map(|split| {
             let problem = format!("split {split} has no case");
-            Finding::warning(Check::Splits, Some(dir), problem, remedy(split))
+            let severity = match split {
+                // Most published sets have none, and nothing is wrong with them.
+                Split::Val => Severity::Info,
+                Split::Train | Split::Test => Severity::Warning,
+            };
+            Finding::new(severity, Check::Splits, Some(dir), problem, remedy(split))
         })
         .collect()
 }

@@ -9,7 +9,8 @@ use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
 use super::facts::Facts;
 use super::report::{Check, Finding};
-use super::together;
+use super::{counted, together};
+use crate::counted::HAVE;
 use crate::decode_image::MAX_PIXELS;
 use crate::decode_mask::MaskSource;
 
@@ -109,7 +110,11 @@ pub(super) fn check(seen: &[Facts]) -> Vec<Finding> {
         Check::Alpha,
         |one| one.image_storage.transparent,
         |one| &one.case.image,
-        "images have transparent pixels; transparency is dropped, which shows colours that no viewer shows",
+        (
+            "image",
+            HAVE,
+            "transparent pixels; transparency is dropped, which shows colours that no viewer shows",
+        ),
         "export them without an alpha channel, on the background they are meant for",
     ));
     findings.extend(together(
@@ -117,7 +122,11 @@ pub(super) fn check(seen: &[Facts]) -> Vec<Finding> {
         Check::Alpha,
         |one| one.mask_storage.transparent,
         |one| &one.case.mask,
-        "masks have transparent pixels; transparency is dropped, only colours or grey levels count",
+        (
+            "mask",
+            HAVE,
+            "transparent pixels; transparency is dropped, only colours or grey levels count",
+        ),
         "export them without an alpha channel",
     ));
     findings.extend(together(
@@ -125,7 +134,11 @@ pub(super) fn check(seen: &[Facts]) -> Vec<Finding> {
         Check::Orientation,
         |one| one.image_storage.orientation != one.mask_storage.orientation,
         |one| &one.case.image,
-        "images have an EXIF orientation that their masks have not; pixels are taken as stored",
+        (
+            "image",
+            HAVE,
+            "an EXIF orientation other than the mask's; pixels are taken as stored",
+        ),
         "lay mask and image over each other: if they do not fit, rotate the image's pixels and remove the EXIF tag",
     ));
     findings.extend(used_bits(seen));
@@ -158,8 +171,12 @@ fn used_bits(seen: &[Facts]) -> Option<Finding> {
         Check::BitDepth,
         |one| wasteful(&one),
         |one| &one.case.image,
-        &format!(
-            "images of 16 bits use only the lower {most}; scaled to 8 bits they are nearly black"
+        (
+            "image",
+            HAVE,
+            &format!(
+                "16 bits of which only the lower {most} are used; scaled to 8 bits that is nearly black"
+            ),
         ),
         &format!(
             "divide by {} instead of 65535 when exporting",
@@ -191,7 +208,13 @@ fn mixed_depths(what: &str, depths: &Depths<'_>) -> Option<Finding> {
     let rare = depths.values().min_by_key(|files| files.len())?.first()?;
     let counts: Vec<String> = depths
         .iter()
-        .map(|(bits, files)| format!("{bits} bits ({} files)", files.len()))
+        .map(|(bits, files)| {
+            format!(
+                "{} ({})",
+                counted(usize::from(*bits), "bit"),
+                counted(files.len(), "file")
+            )
+        })
         .collect();
     Some(Finding::warning(
         Check::BitDepth,
@@ -229,7 +252,11 @@ fn palettes(seen: &[Facts]) -> Vec<Finding> {
         Check::Palette,
         |one| one.source == MaskSource::Indices && inverted(one),
         |one| &one.case.mask,
-        "masks have a palette whose index 0, the background, is lighter than the rest",
+        (
+            "mask",
+            HAVE,
+            "a palette whose index 0, the background, is lighter than the rest",
+        ),
         "look at one of them: if the light part is meant as foreground, swap the indices",
     ));
     let mut first = BTreeMap::<u16, ([u8; 3], &Facts)>::new();

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::facts::Facts;
 use super::report::{Check, Finding};
-use super::together;
+use super::{counted, together};
+use crate::counted::{ARE, HAVE};
 use crate::decode_mask::MaskSource;
 use crate::label_rule::{LabelRule, has_soft_edges};
 use crate::mask_policy::MaskPolicy;
@@ -59,7 +60,10 @@ fn stated(nonzero: &[u16], policy: &MaskPolicy) -> String {
     };
     let mut parts: Vec<String> = nonzero.iter().take(SHOWN).map(meaning).collect();
     if nonzero.len() > SHOWN {
-        parts.push(format!("and {} more values", nonzero.len() - SHOWN));
+        parts.push(format!(
+            "and {}",
+            counted(nonzero.len() - SHOWN, "more value")
+        ));
     }
     if parts.is_empty() {
         parts.push("only 0 occurs, background".to_owned());
@@ -74,24 +78,26 @@ pub(super) fn check(seen: &[Facts], rule: &LabelRule) -> Vec<Finding> {
         // Whoever states what the values mean has looked at them.
         return findings;
     }
-    let mut group = |odd: &dyn Fn(&Facts) -> bool, problem: &str, remedy: &str| {
+    let mut group = |odd: &dyn Fn(&Facts) -> bool, verb, rest: &str, remedy: &str| {
         findings.extend(together(
             seen,
             Check::MaskValues,
             odd,
             |one| &one.case.mask,
-            problem,
+            ("mask", verb, rest),
             remedy,
         ));
     };
     group(
         &|one| one.source == MaskSource::Lossy,
-        "masks are JPEG files, whose edges are disturbed; they are cut at half of their largest value",
+        ARE,
+        "stored as JPEG, which disturbs edges; what reaches half of a file's largest value is foreground",
         "export them as PNG",
     );
     group(
         &|one| one.source == MaskSource::Colour,
-        "masks are in colours; every colour but black is taken for foreground",
+        ARE,
+        "in colours; every colour but black is taken for foreground",
         "export class ids 1, 2, ... as grey or palette PNG if there are several classes",
     );
     let soft = |one: &Facts| has_soft_edges(&one.distinct(), rule);
@@ -106,7 +112,8 @@ pub(super) fn check(seen: &[Facts], rule: &LabelRule) -> Vec<Finding> {
     } else {
         group(
             &soft,
-            "masks have several grey levels; at least half of the largest is taken for foreground",
+            HAVE,
+            "several grey levels; at least half of the largest is taken for foreground",
             "export them with two values, or as class ids 1, 2, ...",
         );
     }
@@ -159,7 +166,7 @@ fn mixed(seen: &[Facts], rule: &LabelRule) -> Option<Finding> {
     let rare = kinds.values().min_by_key(|files| files.len())?.first()?;
     let counts: Vec<String> = kinds
         .iter()
-        .map(|(value, files)| format!("{value} ({} masks)", files.len()))
+        .map(|(value, files)| format!("{value} ({})", counted(files.len(), "mask")))
         .collect();
     Some(Finding::warning(
         Check::MaskValues,

@@ -7,7 +7,7 @@ mod orientation;
 mod plane;
 mod write;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use error::VolumeError;
 pub use nifti::{decode_nifti, read_nifti, read_nifti_time};
@@ -15,8 +15,16 @@ pub use orientation::Orientation;
 pub use plane::{GreyWindow, Plane};
 pub use write::write_nifti_labels;
 
+pub(crate) use header::HEADER_BYTES;
 use header::Header;
 use orientation::AxisMap;
+
+/// Whether a file is called as NIfTI files are: `.nii` or `.nii.gz`, in any case.
+pub(crate) fn is_nifti_name(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.unwrap_or_default().to_ascii_lowercase();
+    name.ends_with(".nii") || name.ends_with(".nii.gz")
+}
 
 /// A grid of intensities or labels in space.
 #[derive(Clone)]

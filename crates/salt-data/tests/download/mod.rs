@@ -1,6 +1,8 @@
 //! Downloads from a server that does what real ones do, on its bad days.
 
 mod brought;
+mod certificates;
+mod proxy;
 mod refused;
 mod resumed;
 mod retried;

@@ -175,7 +175,7 @@ fn silence_instead_of_an_answer_is_given_up() {
 }
 
 #[test]
-fn a_server_that_is_not_there_and_one_without_a_certificate() {
+fn a_server_that_is_not_there_and_one_that_speaks_no_tls() {
     // A port that was free a moment ago.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/a", free.local_addr().unwrap());

@@ -160,11 +160,12 @@ fn answer(
     stream.shutdown(Shutdown::Write)
 }
 
-/// The head of a request; None for what is not HTTP, as a TLS handshake.
+/// The head of a request; None for another one than GET, and for what is not HTTP, as a TLS handshake.
 fn read(stream: &TcpStream) -> std::io::Result<Option<Request>> {
     let mut lines = BufReader::new(stream);
     let mut request = Request::default();
     let mut line = Vec::new();
+    let mut is_get = true;
     for n in 0.. {
         line.clear();
         lines.read_until(b'\n', &mut line)?;
@@ -175,6 +176,8 @@ fn read(stream: &TcpStream) -> std::io::Result<Option<Request>> {
         match (n, text.split_once(": ")) {
             (0, _) => match text.strip_prefix("GET /").and_then(|t| t.split_once(' ')) {
                 Some((path, _)) => request.path = path.to_owned(),
+                // A client that is cut off while it asks may not see the answer.
+                None if text.starts_with("CONNECT ") => is_get = false,
                 None => break,
             },
             (_, Some((name, value))) if name.eq_ignore_ascii_case("range") => {
@@ -186,7 +189,8 @@ fn read(stream: &TcpStream) -> std::io::Result<Option<Request>> {
             (_, Some((name, value))) if name.eq_ignore_ascii_case("if-range") => {
                 request.if_range = Some(value.to_owned());
             }
-            (_, None) if text.is_empty() => return Ok(Some(request)),
+            (_, None) if text.is_empty() && is_get => return Ok(Some(request)),
+            (_, None) if text.is_empty() => break,
             _ => {}
         }
     }

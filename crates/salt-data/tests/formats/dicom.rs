@@ -16,13 +16,13 @@ struct Expected {
 }
 
 /// Part of every text about the patient of the generated files.
-const SECRET: &str = "Zyxwvut";
+pub(super) const SECRET: &str = "Zyxwvut";
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/dicom")
 }
 
-fn bytes(name: &str) -> Vec<u8> {
+pub(super) fn bytes(name: &str) -> Vec<u8> {
     std::fs::read(folder().join(name)).expect("readable")
 }
 
@@ -76,7 +76,7 @@ fn frames_are_those_of_pydicom() {
 }
 
 /// Where the value of a little-endian explicit element of two bytes starts.
-fn value_of(bytes: &[u8], tag: [u16; 2]) -> usize {
+pub(super) fn value_of(bytes: &[u8], tag: [u16; 2]) -> usize {
     let tag = [tag[0].to_le_bytes(), tag[1].to_le_bytes()].concat();
     8 + bytes
         .windows(4)

@@ -6,6 +6,8 @@ mod coco;
 mod dicom;
 #[cfg(not(feature = "dicom"))]
 mod dicom_absent;
+#[cfg(feature = "dicom")]
+mod dicom_folder;
 mod nifti;
 mod nifti_refused;
 mod npz;

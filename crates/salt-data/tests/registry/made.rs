@@ -5,7 +5,9 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use salt_data::download::FetchOptions;
-use salt_data::registry::{FetchRequest, Prepared, RegistryError, by_name, fetch_dataset};
+use salt_data::registry::{
+    FetchRequest, Narration, Prepared, RegistryError, Stage, by_name, fetch_dataset,
+};
 use salt_data::verify::{Severity, verify};
 use salt_data::{Dataset, LoadedCase, Split};
 
@@ -96,6 +98,14 @@ impl Made {
         prepare(name, &self.archives, self.path(), &self.out(), ask)
     }
 
+    /// The same, and the lines that a user reads.
+    pub(super) fn told(&self, name: &str, ask: Ask<'_>) -> (Prepared, String) {
+        let (mut narration, mut lines) = (Narration::new(), Vec::new());
+        let tell = &mut |stage: Stage<'_>| lines.extend(narration.line(&stage));
+        let record = telling(name, &self.archives, self.path(), &self.out(), ask, tell);
+        (record.expect("prepared"), lines.join("\n"))
+    }
+
     /// Prepares, opens and verifies a set without errors.
     pub(super) fn prepared(&self, name: &str, ask: Ask<'_>) -> (Prepared, Dataset) {
         let record = self
@@ -129,6 +139,17 @@ pub(super) fn prepare(
     out: &Path,
     ask: Ask<'_>,
 ) -> Result<Prepared, RegistryError> {
+    telling(name, archives, raw, out, ask, &mut |_| ())
+}
+
+fn telling(
+    name: &str,
+    archives: &[PathBuf],
+    raw: &Path,
+    out: &Path,
+    ask: Ask<'_>,
+    tell: &mut dyn FnMut(Stage<'_>),
+) -> Result<Prepared, RegistryError> {
     let request = FetchRequest {
         entry: by_name(name)?,
         variant: ask.variant,
@@ -144,7 +165,10 @@ pub(super) fn prepare(
             ..FetchOptions::default()
         },
     };
-    fetch_dataset(&request, &mut |_| ControlFlow::Continue(()))
+    fetch_dataset(&request, &mut |stage| {
+        tell(stage);
+        ControlFlow::Continue(())
+    })
 }
 
 /// Numbers of training, validation and test cases.

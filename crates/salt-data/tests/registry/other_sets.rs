@@ -4,6 +4,8 @@ use super::encodings::{
     FOREGROUND, jpeg, jpeg_16, mask_jpeg, mask_png, mask_png_1_bit, mask_png_rgb, mask_ppm_gz,
     mask_tiff, png, ppm_gz,
 };
+use salt_data::Split;
+
 use super::made::{Ask, Entry, Made, PART, counts, foreground, load, tar, zip};
 
 fn chase() -> Vec<Entry> {
@@ -134,10 +136,36 @@ fn kvasir_seg_masks_are_jpeg() {
             (format!("Kvasir-SEG/masks/{name}"), mask_jpeg()),
         ]
     });
-    let made = Made::new(vec![("kvasir-seg.zip", zip(entries.collect()))]);
+    let whole = zip(entries.collect());
+    let made = Made::new(vec![("kvasir-seg.zip", whole.clone())]);
     let (_, set) = made.prepared("kvasir_seg", PART);
     assert_eq!(counts(&set), [7, 1, 2]);
     assert_eq!(foreground(&load(&set, "cju3")), 128);
+    // The authors' lists may be brought as well.
+    let lists = [
+        (
+            "x/train.txt",
+            "cju0.jpg cju0.jpg\nimages/cju1.jpg,masks/cju1.jpg\r\n\n",
+        ),
+        ("x/val.txt", "cju2\ncju9.jpg"),
+    ];
+    let lists = lists.map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec()));
+    let made = Made::new(vec![
+        ("kvasir-seg.zip", whole),
+        ("lists.zip", zip(lists.to_vec())),
+    ]);
+    let (record, set) = made.prepared("kvasir_seg", PART);
+    assert_eq!((record.split.as_str(), record.left_out), ("official", 6));
+    let of = |split| {
+        set.split(split)
+            .iter()
+            .map(|case| case.id.as_str())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (of(Split::Train), of(Split::Test)),
+        (vec!["cju0", "cju1"], vec!["cju2", "cju9"])
+    );
 }
 
 #[test]

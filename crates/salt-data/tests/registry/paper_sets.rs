@@ -1,5 +1,7 @@
 //! The five sets of SALT's paper, with as many cases as they have.
 
+use salt_data::registry::RegistryError;
+
 use super::encodings::{
     FOREGROUND, HEIGHT, WIDTH, mask_gif, mask_gif_palette, mask_pgm, mask_png, pgm, png, tiff_lzw,
 };
@@ -139,8 +141,20 @@ fn dias_is_the_minimum_over_frames_and_is_divided_by_sequence() {
     let frames = Ask {
         variant: Some("frames"),
         split: Some("paper:3"),
-        partial: false,
+        partial: true,
     };
+    // Three frames a sequence are fewer than the set has, though every sequence has some.
+    let whole = made.fetch(
+        "dias",
+        Ask {
+            partial: false,
+            ..frames
+        },
+    );
+    assert!(
+        matches!(whole, Err(RegistryError::Incomplete { received: 180, .. })),
+        "{whole:?}"
+    );
     let (record, set) = made.prepared("dias", frames);
     // Twenty and ten sequences of three frames; the official validation and test are left out.
     assert_eq!((counts(&set), record.left_out), ([60, 0, 30], 90));

@@ -1,5 +1,10 @@
 //! Sets whose masks are polygons, volumes or arrays.
 
+use std::ops::ControlFlow;
+
+use salt_data::download::FetchOptions;
+use salt_data::registry::{FetchRequest, Narration, RegistryError, Stage, by_name, fetch_dataset};
+use salt_data::{GreyWindow, read_nifti};
 use serde_json::json;
 
 use super::encodings::{gz, png};
@@ -124,6 +129,22 @@ fn nifti(slices: u16, value: impl Fn(usize, usize, usize) -> i16) -> Vec<u8> {
     header
 }
 
+/// Intensities of a volume of ACDC.
+fn noise(patient: u32, frame: u32, [x, y, z]: [usize; 3]) -> i16 {
+    let seed = (x + 6 * y + 30 * z) as u32 + 1000 * patient + 7919 * frame;
+    (seed.wrapping_mul(2_654_435_761) >> 20) as i16
+}
+
+/// Classes of a volume of ACDC.
+fn label(x: usize, y: usize, z: usize) -> i16 {
+    match (x, y, z) {
+        (0, _, 1) => 1,
+        (1, 2, 1) => 2,
+        (3, 2, _) => 3,
+        _ => 0,
+    }
+}
+
 #[test]
 fn acdc_is_cut_into_slices_that_stay_with_their_patient() {
     let mut entries = Vec::new();
@@ -131,19 +152,9 @@ fn acdc_is_cut_into_slices_that_stay_with_their_patient() {
         for patient in patients {
             for frame in [1, 12] {
                 let stem = format!("database/{part}/patient{patient:03}/patient{patient:03}");
-                let noise = move |x: usize, y: usize, z: usize| {
-                    let seed = (x + 6 * y + 30 * z) as u32 + 1000 * patient + 7919 * frame;
-                    (seed.wrapping_mul(2_654_435_761) >> 20) as i16
-                };
-                let label = |x: usize, y: usize, z: usize| match (x, y, z) {
-                    (0, _, 1) => 1,
-                    (1, 2, 1) => 2,
-                    (3, 2, _) => 3,
-                    _ => 0,
-                };
                 entries.push((
                     format!("{stem}_frame{frame:02}.nii.gz"),
-                    gz(&nifti(3, noise)),
+                    gz(&nifti(3, |x, y, z| noise(patient, frame, [x, y, z]))),
                 ));
                 entries.push((
                     format!("{stem}_frame{frame:02}_gt.nii.gz"),
@@ -166,6 +177,25 @@ fn acdc_is_cut_into_slices_that_stay_with_their_patient() {
     assert_eq!((case.image.width, case.image.height), (6, 5));
     // Row 2 of the slice in the middle.
     assert_eq!(case.labels.classes[12..18], [1, 2, 0, 3, 0, 0]);
+    // A volume is read once for all its slices: each must be what reading it alone gives.
+    let alone = made.path().join("alone.nii.gz");
+    for (patient, frame) in [(3, 1), (102, 12)] {
+        let bytes = gz(&nifti(3, |x, y, z| noise(patient, frame, [x, y, z])));
+        std::fs::write(&alone, bytes).expect("written");
+        for z in 0..3 {
+            let volume = read_nifti(&alone).expect("a volume");
+            let [low, high] = volume.grey_range(GreyWindow::MR).expect("a range");
+            let slice = volume.slice(2, z).expect("a slice");
+            let case = load(
+                &set,
+                &format!("patient{patient:03}_frame{frame:02}_z{z:02}"),
+            );
+            assert_eq!(case.image, slice.window(low, high).expect("a window"));
+            let class = |x| label(x, 2, z) as u8;
+            let row: Vec<u8> = (0..6).map(class).collect();
+            assert_eq!(case.labels.classes[12..18], row);
+        }
+    }
     let table = std::fs::read_to_string(made.out().join("pairs.csv")).expect("a table");
     assert!(
         table.starts_with("image,mask,split,group,spacing_mm\n"),
@@ -221,4 +251,78 @@ fn a_copy_of_medsegbench_is_complete_and_keeps_its_split() {
     // The file was read where it lies and is still there.
     assert!(made.path().join("chasedb1_512.npz").is_file());
     assert_eq!(record.sources[0].file, "chasedb1_512.npz");
+}
+
+#[test]
+fn arrays_and_volumes_tell_how_far_they_are_and_can_be_stopped() {
+    let volume = |part: &str, patient: u32, of: &str| {
+        let value = |x, y, z| {
+            if of.is_empty() {
+                noise(patient, 1, [x, y, z])
+            } else {
+                1
+            }
+        };
+        let path = format!("{part}/patient{patient:03}/patient{patient:03}_frame01{of}.nii.gz");
+        (path, gz(&nifti(2, value)))
+    };
+    let acdc = zip(vec![
+        volume("training", 1, ""),
+        volume("training", 1, "_gt"),
+        volume("testing", 101, ""),
+        volume("testing", 101, "_gt"),
+    ]);
+    for (name, file, bytes, of) in [
+        (
+            "medsegbench_chase_db1",
+            "chasedb1_512.npz",
+            npz([3, 1, 2]),
+            6,
+        ),
+        ("acdc", "ACDC.zip", acdc, 2),
+    ] {
+        let made = Made::new(vec![(file, bytes)]);
+        let request = FetchRequest {
+            entry: by_name(name).expect("a set"),
+            variant: None,
+            split: None,
+            archives: &[made.path().join(file)],
+            raw: made.path(),
+            out: &made.out(),
+            accept_terms: false,
+            partial: true,
+            options: FetchOptions::default(),
+        };
+        for stop in [true, false] {
+            let (mut heard, mut narration, mut lines) = (Vec::new(), Narration::new(), Vec::new());
+            let outcome = fetch_dataset(&request, &mut |stage| {
+                lines.extend(narration.line(&stage));
+                match stage {
+                    Stage::Import { done, of } => {
+                        heard.push([done, of]);
+                        if stop {
+                            ControlFlow::Break(())
+                        } else {
+                            ControlFlow::Continue(())
+                        }
+                    }
+                    _ => ControlFlow::Continue(()),
+                }
+            });
+            assert!(
+                lines.contains(&"reading pictures: 0 %".to_owned()),
+                "{lines:?}"
+            );
+            if stop {
+                assert!(
+                    matches!(outcome, Err(RegistryError::Stopped)),
+                    "{outcome:?}"
+                );
+                assert_eq!((heard, made.out().exists()), (vec![[0, of]], false));
+            } else {
+                assert!(outcome.is_ok(), "{outcome:?}");
+                assert_eq!(heard, (0..of).map(|done| [done, of]).collect::<Vec<_>>());
+            }
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! What can be wrong with a request or with what is brought, each with its own error, and nothing left behind.
 
+use salt_data::DataError;
 use salt_data::registry::RegistryError;
 
 use super::encodings::{jpeg, mask_png, mask_png_1_bit, png};
@@ -181,8 +182,14 @@ fn an_incomplete_copy_is_told_unless_it_will_do() {
         "--partial"
     );
     // Children of the first ten only: no official test, so the split is drawn.
-    let prepared = made.fetch("chase_db1", PART).expect("a part will do");
+    let (prepared, told) = made.told("chase_db1", PART);
     assert_eq!(prepared.split, "seed:0");
+    assert!(
+        told.contains(
+            "split seed:0 is drawn: these files do not hold both parts of the official split"
+        ),
+        "{told}"
+    );
     assert_eq!(prepared.splits.values().sum::<usize>(), 3);
 }
 
@@ -286,6 +293,16 @@ fn splits_that_a_set_does_not_have() {
         RegistryError::NoSuchSplit { .. },
         "paper"
     );
+    refused!(
+        made,
+        "chase_db1",
+        ask("fold:0/13"),
+        RegistryError::Data(DataError::TooManyFolds {
+            groups: 12,
+            received: 13
+        }),
+        "groups of cases (12"
+    );
     let first = of(chase(1..=9));
     refused!(
         first,
@@ -336,6 +353,48 @@ fn a_folder_with_something_else_is_left_alone_and_the_same_again_is_done() {
         "{error}"
     );
     assert!(made.out().join("pairs.csv").exists());
+}
+
+#[test]
+fn a_prepared_folder_that_is_not_as_it_was_is_told() {
+    let made = of(chase(1..=12));
+    let (_, told) = made.told("chase_db1", PART);
+    assert!(
+        !told.contains("already") && !told.contains("is drawn"),
+        "{told}"
+    );
+    // 12 images, 12 masks and the table.
+    let (_, told) = made.told("chase_db1", PART);
+    assert!(
+        told.contains("was there already, and nothing was done: 25 files checked"),
+        "{told}"
+    );
+    let damaged = |mention: &str| {
+        let error = made.fetch("chase_db1", PART).expect_err("must be refused");
+        assert!(matches!(error, RegistryError::Damaged { .. }), "{error:?}");
+        assert!(error.to_string().contains(mention), "{error}");
+        assert!(error.remedy().contains("remove the folder"), "{error}");
+    };
+    let mask = made.out().join("masks/Image_03L.png");
+    let whole = std::fs::read(&mask).expect("there");
+    std::fs::write(&mask, &whole[..whole.len() - 1]).expect("written");
+    damaged("masks/Image_03L.png changed");
+    std::fs::remove_file(&mask).expect("removed");
+    damaged("masks/Image_03L.png gone");
+    // Folders of earlier versions have no checksums.
+    let sums = made.out().join("SHA256SUMS");
+    let text = std::fs::read_to_string(&sums).expect("there");
+    std::fs::remove_file(&sums).expect("removed");
+    damaged("Image_03L.png");
+    std::fs::write(&mask, whole).expect("written");
+    let (_, told) = made.told("chase_db1", PART);
+    assert!(told.contains("the files of 12 cases exist"), "{told}");
+    for broken in ["", "nonsense\n", "00  ../../x\n"] {
+        std::fs::write(&sums, broken).expect("written");
+        damaged("SHA256SUMS");
+    }
+    std::fs::write(&sums, text).expect("written");
+    assert!(made.fetch("chase_db1", PART).is_ok());
 }
 
 #[test]
@@ -401,4 +460,27 @@ fn a_stop_leaves_nothing_and_the_next_call_does_it() {
         assert!(!made.out().exists(), "{name}");
     }
     assert!(made.fetch("chase_db1", PART).is_ok());
+}
+
+#[test]
+fn masks_that_mark_nothing_name_the_other_ways_to_read_the_set() {
+    let with_first = |first: Vec<u8>| {
+        let files = (1..=2).flat_map(|child| {
+            let name = format!("Image_{child:02}L");
+            [
+                (format!("{name}.jpg"), jpeg(child)),
+                (format!("{name}_1stHO.png"), first.clone()),
+            ]
+        });
+        of(files.collect())
+    };
+    refused!(
+        with_first(mask_png(0)),
+        "chase_db1",
+        PART,
+        RegistryError::NothingMarked { cases: 2, .. },
+        "--variant second"
+    );
+    let marked = with_first(mask_png(255)).fetch("chase_db1", PART);
+    assert!(marked.is_ok(), "{marked:?}");
 }

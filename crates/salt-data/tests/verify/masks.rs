@@ -46,7 +46,7 @@ fn one_number_here_and_another_there() {
     set.check(
         Severity::Warning,
         Check::MaskValues,
-        "1 (1 masks), 255 (11 masks)",
+        "1 (1 mask), 255 (11 masks)",
     );
     // Values of 1 only, or of palettes, are fine.
     for k in 0..Set::COUNT {
@@ -210,7 +210,7 @@ fn one_bit_among_eight() {
     set.check(
         Severity::Warning,
         Check::BitDepth,
-        "1 bits (1 files), 8 bits (11 files)",
+        "1 bit (1 file), 8 bits (11 files)",
     );
 }
 
@@ -227,7 +227,7 @@ fn a_mask_drawn_in_its_transparency() {
         BitDepth::Eight,
         &drawn,
     );
-    set.check(Severity::Warning, Check::Alpha, "1 masks have transparent");
+    set.check(Severity::Warning, Check::Alpha, "1 mask has transparent");
     let opaque: Vec<u8> = bar(2, 255).into_iter().flat_map(|v| [v, 255]).collect();
     set.png(
         "masks/c2.png",
@@ -249,6 +249,6 @@ fn a_stored_copy_with_loss() {
     set.check(
         Severity::Warning,
         Check::MaskValues,
-        "1 masks are JPEG files",
+        "1 mask is stored as JPEG",
     );
 }

@@ -1,5 +1,6 @@
 //! One fault in a folder gives exactly the finding about it, and no other.
 
+mod components;
 mod images;
 mod masks;
 mod names;

@@ -10,7 +10,7 @@ use crate::fixture::Folder;
 fn files_without_a_line() {
     let set = Set::new();
     set.0.image("images/more.png", SIDE, SIDE, 1);
-    set.check(Severity::Warning, Check::Pairing, "1 files in images/");
+    set.check(Severity::Warning, Check::Pairing, "1 file in images/");
     let set = Set::new();
     set.0.mask("masks/more.png", SIDE, SIDE, 1);
     set.0.mask("masks/again.png", SIDE, SIDE, 1);
@@ -63,6 +63,26 @@ fn lines_without_a_group_among_others() {
         format!("images/c{k}.png,masks/c{k}.png,{},{patient}", Set::split(k))
     });
     set.check(Severity::Warning, Check::Leakage, "2 lines have no group");
+    assert_eq!(set.report().tally(), "12 cases, 0 errors, 1 warning");
+}
+
+#[test]
+fn groups_that_differ_in_case_only() {
+    let set = Set::new();
+    set.table("image,mask,split,patient", |k| {
+        let patient = if k == 0 {
+            "P11".to_owned()
+        } else {
+            format!("p{k}")
+        };
+        format!("images/c{k}.png,masks/c{k}.png,{},{patient}", Set::split(k))
+    });
+    // In training and in the test: a leak, if they are one patient.
+    set.check(
+        Severity::Warning,
+        Check::Leakage,
+        "1 name is written in ways that differ in case only, such as `P11` and `p11`",
+    );
 }
 
 /// Four pairs of the given names in train, train, val, test; no column of groups.
@@ -141,7 +161,7 @@ fn pixel_sizes() {
     check(
         |k| if k == 4 { "" } else { "0.5" },
         Severity::Warning,
-        "1 images have no spacing_mm",
+        "1 image has no spacing_mm",
     );
     check(
         |k| if k == 4 { "1.1x0.5" } else { "0.5" },
@@ -170,12 +190,19 @@ fn pixel_sizes() {
 
 #[test]
 fn a_split_without_cases() {
-    let set = Set::new();
-    set.table("image,mask,split,group", |k| {
-        format!(
-            "images/c{k}.png,masks/c{k}.png,{},{k}",
-            Set::split(k).replace("val", "train")
-        )
-    });
-    set.check(Severity::Warning, Check::Splits, "split val has no case");
+    // Training takes validation cases from its own; it has no other test.
+    for (split, severity) in [("val", Severity::Info), ("test", Severity::Warning)] {
+        let set = Set::new();
+        set.table("image,mask,split,group", |k| {
+            format!(
+                "images/c{k}.png,masks/c{k}.png,{},{k}",
+                Set::split(k).replace(split, "train")
+            )
+        });
+        set.check(
+            severity,
+            Check::Splits,
+            &format!("split {split} has no case"),
+        );
+    }
 }

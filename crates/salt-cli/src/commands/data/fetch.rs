@@ -27,7 +27,9 @@ everything came from. Whole groups (patient, child, sequence) go to one split.
 
 --split official: the authors'; paper: the numbers of SALT's paper, drawn by seed (paper:SEED);
 seed:N: drawn by seed, of the official sizes or 70/10/20 %; fold:K/N: the K-th of N parts is the test.
-SALT_OFFLINE=1: as --offline. HTTPS_PROXY, NO_PROXY: the proxy. SSL_CERT_FILE: certificates (PEM) to trust.")]
+SALT_OFFLINE=1: as --offline. ALL_PROXY, HTTPS_PROXY, HTTP_PROXY: the
+proxy, the first that is set, asked for a tunnel (CONNECT) also for http:// addresses; NO_PROXY: hosts without it.
+SSL_CERT_FILE: certificates (PEM) to trust.")]
 pub(crate) struct Args {
     /// Name, as `salt data list` shows it
     name: String,

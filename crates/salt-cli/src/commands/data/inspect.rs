@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use salt_data::Dataset;
-use salt_data::verify::{Fingerprint, Severity, VerifyReport};
+use salt_data::verify::{Fingerprint, Severity, VerifyReport, counted};
 
 use super::look;
 use crate::failure::Failure;
@@ -60,7 +60,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     match report.count(Severity::Error) + report.count(Severity::Warning) {
         0 => Ok(()),
         n => screen::result(format_args!(
-            "{n} findings: salt data verify {}",
+            "{}: salt data verify {}",
+            counted(n, "finding"),
             args.dir.display()
         )),
     }

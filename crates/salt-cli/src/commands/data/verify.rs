@@ -33,13 +33,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         if report.cases > 0 {
             screen::result(format_args!("mask values: {}", report.mapping))?;
         }
-        screen::result(format_args!(
-            "{}: {} cases, {} errors, {} warnings",
-            args.dir.display(),
-            report.cases,
-            report.count(Severity::Error),
-            report.count(Severity::Warning)
-        ))?;
+        for class in &report.pieces {
+            screen::result(class)?;
+        }
+        screen::result(format_args!("{}: {}", args.dir.display(), report.tally()))?;
     }
     if report.is_sound() {
         Ok(())

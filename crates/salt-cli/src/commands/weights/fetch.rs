@@ -18,7 +18,9 @@ use crate::transfer::Transfer;
 
 The same command continues a download that was cut off, and does nothing when the file is there and
 right. A file that is not what was published is renamed to FILE.corrupt.
-SALT_OFFLINE=1: as --offline. HTTPS_PROXY, NO_PROXY: the proxy. SSL_CERT_FILE: certificates (PEM) to
+SALT_OFFLINE=1: as --offline. ALL_PROXY, HTTPS_PROXY, HTTP_PROXY: the
+proxy, the first that is set, asked for a tunnel (CONNECT) also for http:// addresses; NO_PROXY: hosts without it.
+SSL_CERT_FILE: certificates (PEM) to
 trust, where the network inspects TLS.")]
 pub(crate) struct Args {
     /// Name, as `salt weights list` shows it

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use crate::coco::{CocoCategory, CocoFile};
 use crate::dataset::Split;
 use crate::download::Checksum;
-use crate::registry::entry::{Access, Archive, DatasetEntry, Licence, PaperSizes, Variant};
+use crate::registry::entry::{
+    Access, Advance, Archive, DatasetEntry, Licence, PaperSizes, PartCounts, Variant,
+};
 use crate::registry::error::RegistryError;
 use crate::registry::found::FoundCase;
 use crate::registry::tree::{Tree, TreeFile};
@@ -32,6 +34,7 @@ pub(in crate::registry) const ENTRY: DatasetEntry = DatasetEntry {
     layout: "arcade/{syntax,stenosis}/{train,val,test}/{images/N.png, annotations/{train,val,test}.json}",
     grouping: None,
     official: Some("1000, 200 and 300 for training, validation and test"),
+    parts: &[PartCounts::new("pictures", [1000, 200, 300])],
     paper: Some(PaperSizes {
         train: 700,
         test: 300,
@@ -80,7 +83,11 @@ fn class_of(variant: &str, category: &CocoCategory) -> Option<u8> {
     }
 }
 
-fn import(tree: &Tree, variant: &Variant) -> Result<Vec<FoundCase>, RegistryError> {
+fn import(
+    tree: &Tree,
+    variant: &Variant,
+    _: &mut Advance<'_>,
+) -> Result<Vec<FoundCase>, RegistryError> {
     let task = if variant.name == "stenosis" {
         "stenosis"
     } else {

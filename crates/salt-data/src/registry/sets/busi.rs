@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::download::Checksum;
-use crate::registry::entry::{Access, Archive, DatasetEntry, Licence, Variant};
+use crate::registry::entry::{Access, Advance, Archive, DatasetEntry, Licence, Variant};
 use crate::registry::error::RegistryError;
 use crate::registry::found::FoundCase;
 use crate::registry::tree::{Tree, TreeFile};
@@ -30,6 +30,7 @@ pub(in crate::registry) const ENTRY: DatasetEntry = DatasetEntry {
     layout: "Dataset_BUSI_with_GT/{benign,malignant,normal}/KIND (N).png, KIND (N)_mask.png, KIND (N)_mask_1.png ...",
     grouping: None,
     official: None,
+    parts: &[],
     paper: None,
     variants: &[
         Variant {
@@ -48,7 +49,11 @@ pub(in crate::registry) const ENTRY: DatasetEntry = DatasetEntry {
     import,
 };
 
-fn import(tree: &Tree, variant: &Variant) -> Result<Vec<FoundCase>, RegistryError> {
+fn import(
+    tree: &Tree,
+    variant: &Variant,
+    _: &mut Advance<'_>,
+) -> Result<Vec<FoundCase>, RegistryError> {
     let kinds: &[&str] = if variant.name == "all" {
         &["benign", "malignant", "normal"]
     } else {

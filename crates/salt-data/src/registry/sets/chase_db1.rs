@@ -2,7 +2,9 @@
 
 use crate::dataset::Split;
 use crate::download::Checksum;
-use crate::registry::entry::{Access, Archive, DatasetEntry, Licence, Variant};
+use crate::registry::entry::{
+    Access, Advance, Archive, DatasetEntry, Licence, PartCounts, Variant,
+};
 use crate::registry::error::RegistryError;
 use crate::registry::found::FoundCase;
 use crate::registry::tree::{Tree, TreeFile};
@@ -32,6 +34,7 @@ pub(in crate::registry) const ENTRY: DatasetEntry = DatasetEntry {
     official: Some(
         "customary: 20 of the first ten children for training, 8 of the others for the test",
     ),
+    parts: &[PartCounts::new("children", [10, 0, 4])],
     paper: None,
     variants: &[
         Variant {
@@ -60,7 +63,11 @@ fn child(image: &TreeFile) -> Option<&str> {
     child.parse::<u32>().is_ok().then_some(child)
 }
 
-fn import(tree: &Tree, variant: &Variant) -> Result<Vec<FoundCase>, RegistryError> {
+fn import(
+    tree: &Tree,
+    variant: &Variant,
+    _: &mut Advance<'_>,
+) -> Result<Vec<FoundCase>, RegistryError> {
     let observer = if variant.name == "second" {
         "2ndHO"
     } else {

@@ -1,7 +1,9 @@
 //! DCA1, which SALT's paper calls XRay-Angio: X-ray coronary angiograms, vessels by hand.
 
 use crate::download::Checksum;
-use crate::registry::entry::{Access, Archive, DatasetEntry, Licence, PaperSizes, Variant};
+use crate::registry::entry::{
+    Access, Advance, Archive, DatasetEntry, Licence, PaperSizes, Variant,
+};
 use crate::registry::error::RegistryError;
 use crate::registry::found::FoundCase;
 use crate::registry::tree::{Tree, TreeFile};
@@ -31,6 +33,7 @@ pub(in crate::registry) const ENTRY: DatasetEntry = DatasetEntry {
     layout: "Database_134_Angiograms/{N.pgm, N_gt.pgm}",
     grouping: None,
     official: None,
+    parts: &[],
     paper: Some(PaperSizes {
         train: 93,
         test: 41,
@@ -40,7 +43,7 @@ pub(in crate::registry) const ENTRY: DatasetEntry = DatasetEntry {
     import,
 };
 
-fn import(tree: &Tree, _: &Variant) -> Result<Vec<FoundCase>, RegistryError> {
+fn import(tree: &Tree, _: &Variant, _: &mut Advance<'_>) -> Result<Vec<FoundCase>, RegistryError> {
     let all: Vec<&TreeFile> = tree
         .files()
         .iter()

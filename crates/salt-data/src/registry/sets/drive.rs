@@ -2,7 +2,9 @@
 
 use crate::dataset::Split;
 use crate::download::Checksum;
-use crate::registry::entry::{Access, Archive, DatasetEntry, Licence, PaperSizes, Variant};
+use crate::registry::entry::{
+    Access, Advance, Archive, DatasetEntry, Licence, PaperSizes, PartCounts, Variant,
+};
 use crate::registry::error::RegistryError;
 use crate::registry::found::FoundCase;
 use crate::registry::tree::{Tree, TreeFile};
@@ -44,6 +46,10 @@ pub(in crate::registry) const ENTRY: DatasetEntry = DatasetEntry {
     layout: "training/{images/NN_training.tif, 1st_manual/NN_manual1.gif}, test/{images/NN_test.tif[, 1st_manual/NN_manual1.gif]}",
     grouping: None,
     official: Some("20 for training, 20 for the test where the archive has the test's labels"),
+    parts: &[
+        PartCounts::new("pictures", [20, 0, 20]),
+        PartCounts::new("pictures", [20, 0, 0]),
+    ],
     paper: Some(PaperSizes {
         train: 14,
         test: 6,
@@ -53,7 +59,7 @@ pub(in crate::registry) const ENTRY: DatasetEntry = DatasetEntry {
     import,
 };
 
-fn import(tree: &Tree, _: &Variant) -> Result<Vec<FoundCase>, RegistryError> {
+fn import(tree: &Tree, _: &Variant, _: &mut Advance<'_>) -> Result<Vec<FoundCase>, RegistryError> {
     let mut cases = Vec::new();
     for (part, split) in [("training", Split::Train), ("test", Split::Test)] {
         let masks = tree.folder(&format!("{part}/1st_manual"))?;

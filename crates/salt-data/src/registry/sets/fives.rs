@@ -2,7 +2,9 @@
 
 use crate::dataset::Split;
 use crate::download::Checksum;
-use crate::registry::entry::{Access, Archive, DatasetEntry, Licence, Variant};
+use crate::registry::entry::{
+    Access, Advance, Archive, DatasetEntry, Licence, PartCounts, Variant,
+};
 use crate::registry::error::RegistryError;
 use crate::registry::found::FoundCase;
 use crate::registry::tree::Tree;
@@ -29,12 +31,13 @@ pub(in crate::registry) const ENTRY: DatasetEntry = DatasetEntry {
     layout: "{train,test}/{Original,Ground truth}/N_{A,D,G,N}.png",
     grouping: None,
     official: Some("600 for training, 200 for the test"),
+    parts: &[PartCounts::new("pictures", [600, 0, 200])],
     paper: None,
     variants: &[],
     import,
 };
 
-fn import(tree: &Tree, _: &Variant) -> Result<Vec<FoundCase>, RegistryError> {
+fn import(tree: &Tree, _: &Variant, _: &mut Advance<'_>) -> Result<Vec<FoundCase>, RegistryError> {
     let mut cases = Vec::new();
     for (part, split) in [("train", Split::Train), ("test", Split::Test)] {
         let images = tree.required(&format!("{part}/Original"))?;

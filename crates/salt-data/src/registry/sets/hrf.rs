@@ -2,7 +2,9 @@
 
 use crate::dataset::Split;
 use crate::download::Checksum;
-use crate::registry::entry::{Access, Archive, DatasetEntry, Licence, Variant};
+use crate::registry::entry::{
+    Access, Advance, Archive, DatasetEntry, Licence, PartCounts, Variant,
+};
 use crate::registry::error::RegistryError;
 use crate::registry::found::FoundCase;
 use crate::registry::tree::{Tree, TreeFile};
@@ -31,6 +33,7 @@ pub(in crate::registry) const ENTRY: DatasetEntry = DatasetEntry {
     official: Some(
         "customary: the first five eyes of each kind for training (15), the others for the test (30)",
     ),
+    parts: &[PartCounts::new("pictures", [15, 0, 30])],
     paper: None,
     variants: &[],
     import,
@@ -39,7 +42,7 @@ pub(in crate::registry) const ENTRY: DatasetEntry = DatasetEntry {
 /// Eyes 1 to 5 of each kind are trained on.
 const TRAINING_EYES: u32 = 5;
 
-fn import(tree: &Tree, _: &Variant) -> Result<Vec<FoundCase>, RegistryError> {
+fn import(tree: &Tree, _: &Variant, _: &mut Advance<'_>) -> Result<Vec<FoundCase>, RegistryError> {
     let images = tree.required("images")?;
     let masks = tree.required("manual1")?;
     let number = |image: &TreeFile| -> Option<u32> {

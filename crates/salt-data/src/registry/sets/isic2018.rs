@@ -2,7 +2,9 @@
 
 use crate::dataset::Split;
 use crate::download::Checksum;
-use crate::registry::entry::{Access, Archive, DatasetEntry, Licence, Variant};
+use crate::registry::entry::{
+    Access, Advance, Archive, DatasetEntry, Licence, PartCounts, Variant,
+};
 use crate::registry::error::RegistryError;
 use crate::registry::found::FoundCase;
 use crate::registry::tree::{Tree, TreeFile};
@@ -63,6 +65,7 @@ pub(in crate::registry) const ENTRY: DatasetEntry = DatasetEntry {
     layout: "ISIC2018_Task1-2_{Training,Validation,Test}_Input/ISIC_N.jpg, ISIC2018_Task1_{Training,Validation,Test}_GroundTruth/ISIC_N_segmentation.png",
     grouping: None,
     official: Some("2594, 100 and 1000 for training, validation and test"),
+    parts: &[PartCounts::new("pictures", [2594, 100, 1000])],
     paper: None,
     variants: &[],
     import,
@@ -81,7 +84,7 @@ const fn archive(
     }
 }
 
-fn import(tree: &Tree, _: &Variant) -> Result<Vec<FoundCase>, RegistryError> {
+fn import(tree: &Tree, _: &Variant, _: &mut Advance<'_>) -> Result<Vec<FoundCase>, RegistryError> {
     let parts = [
         ("Training", Split::Train),
         ("Validation", Split::Val),

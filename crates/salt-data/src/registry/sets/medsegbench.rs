@@ -4,7 +4,9 @@ use crate::dataset::Split;
 use crate::download::Checksum;
 use crate::encode::{write_image, write_mask};
 use crate::npz::NpzFile;
-use crate::registry::entry::{Access, Archive, DatasetEntry, Licence, Variant};
+use crate::registry::entry::{
+    Access, Advance, Archive, DatasetEntry, Licence, PartCounts, Variant,
+};
 use crate::registry::error::RegistryError;
 use crate::registry::found::FoundCase;
 use crate::registry::tree::Tree;
@@ -25,6 +27,7 @@ const COPY: DatasetEntry = DatasetEntry {
     layout: "{train,val,test}_images [N, 512, 512(, 3)], {train,val,test}_label [N, 512, 512] in one npz file",
     grouping: None,
     official: Some("MedSegBench's own, which is not that of the original"),
+    parts: &[],
     paper: None,
     variants: &[],
     import,
@@ -35,6 +38,7 @@ pub(in crate::registry) const DRIVE: DatasetEntry = DatasetEntry {
     title: "MedSegBench's copy of DRIVE",
     modality: "retinal fundus photographs",
     cases: 40,
+    parts: &[PartCounts::new("pictures", [18, 2, 20])],
     licence: Licence::RESEARCH,
     access: Access::Automatic(&[copy(
         "drive_512.npz",
@@ -49,6 +53,7 @@ pub(in crate::registry) const CHASE_DB1: DatasetEntry = DatasetEntry {
     title: "MedSegBench's copy of CHASE_DB1",
     modality: "retinal fundus photographs",
     cases: 28,
+    parts: &[PartCounts::new("pictures", [19, 2, 7])],
     access: Access::Automatic(&[copy(
         "chasedb1_512.npz",
         &["https://zenodo.org/records/13358372/files/chasedb1_512.npz?download=1"],
@@ -62,6 +67,7 @@ pub(in crate::registry) const DCA1: DatasetEntry = DatasetEntry {
     title: "MedSegBench's copy of DCA1",
     modality: "X-ray coronary angiograms",
     cases: 134,
+    parts: &[PartCounts::new("pictures", [93, 13, 28])],
     licence: Licence::RESEARCH,
     access: Access::Automatic(&[copy(
         "dca1_512.npz",
@@ -77,6 +83,7 @@ pub(in crate::registry) const KVASIR_SEG: DatasetEntry = DatasetEntry {
     modality: "endoscopic photographs",
     classes: &["polyp"],
     cases: 1000,
+    parts: &[PartCounts::new("pictures", [700, 100, 200])],
     licence: Licence::RESEARCH,
     access: Access::Automatic(&[copy(
         "kvasir_512.npz",
@@ -107,6 +114,7 @@ pub(in crate::registry) const BUSI: DatasetEntry = DatasetEntry {
     modality: "ultrasound",
     classes: &["lesion"],
     cases: 647,
+    parts: &[PartCounts::new("pictures", [452, 64, 131])],
     licence: Licence::CC0,
     access: Access::Automatic(&[copy(
         "busi_512.npz",
@@ -129,7 +137,11 @@ const fn copy(
     }
 }
 
-fn import(tree: &Tree, _: &Variant) -> Result<Vec<FoundCase>, RegistryError> {
+fn import(
+    tree: &Tree,
+    _: &Variant,
+    advance: &mut Advance<'_>,
+) -> Result<Vec<FoundCase>, RegistryError> {
     let mut files = tree
         .files()
         .iter()
@@ -138,10 +150,15 @@ fn import(tree: &Tree, _: &Variant) -> Result<Vec<FoundCase>, RegistryError> {
         return Err(tree.lacks("a file NAME_512.npz".to_owned()));
     };
     let npz = NpzFile::open(&file.path)?;
+    let splits = Split::ALL.map(|split| npz.pairs(split.name()).map(|pairs| (split, pairs)));
+    let splits = splits.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let of = splits.iter().map(|(_, pairs)| pairs.announced());
+    let of = of.fold(0, u64::saturating_add) as usize;
     let mut cases = Vec::new();
-    for split in Split::ALL {
+    for (split, pairs) in splits {
         // The arrays are streams, so every picture is put down when it comes by.
-        for (index, pair) in npz.pairs(split.name())?.enumerate() {
+        for (index, pair) in pairs.enumerate() {
+            advance(cases.len(), of)?;
             let (image, labels) = pair?;
             let id = format!("{split}_{index:04}");
             let (picture, mask) = (

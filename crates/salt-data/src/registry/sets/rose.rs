@@ -1,7 +1,9 @@
 //! ROSE: en-face angiograms of optical coherence tomography (OCTA), vessels by hand.
 
 use crate::dataset::Split;
-use crate::registry::entry::{Access, DatasetEntry, Licence, PaperSizes, Variant};
+use crate::registry::entry::{
+    Access, Advance, DatasetEntry, Licence, PaperSizes, PartCounts, Variant,
+};
 use crate::registry::error::RegistryError;
 use crate::registry::found::FoundCase;
 use crate::registry::tree::Tree;
@@ -24,6 +26,16 @@ pub(in crate::registry) const ENTRY: DatasetEntry = DatasetEntry {
     layout: "ROSE-1/{SVC,DVC,SVC_DVC}/{train,test}/{img,gt[,thick_gt,thin_gt]}/NN.{tif,png}, ROSE-2/{train,test}/{original,gt}",
     grouping: Some("one picture a subject in each variant"),
     official: Some("30 for training and 9 for the test (ROSE-1), 90 and 22 (ROSE-2)"),
+    parts: &[
+        PartCounts::new("pictures", [30, 0, 9]).of(&[
+            "svc",
+            "svc_thick",
+            "svc_thin",
+            "dvc",
+            "svc_dvc",
+        ]),
+        PartCounts::new("pictures", [90, 0, 22]).of(&["rose2"]),
+    ],
     paper: Some(PaperSizes {
         train: 22,
         test: 8,
@@ -69,7 +81,11 @@ const fn variant(name: &'static str, title: &'static str, cases: usize) -> Varia
     }
 }
 
-fn import(tree: &Tree, variant: &Variant) -> Result<Vec<FoundCase>, RegistryError> {
+fn import(
+    tree: &Tree,
+    variant: &Variant,
+    _: &mut Advance<'_>,
+) -> Result<Vec<FoundCase>, RegistryError> {
     let (top, images, masks) = match variant.name {
         "svc_thick" => ("ROSE-1/SVC", "img", "thick_gt"),
         "svc_thin" => ("ROSE-1/SVC", "img", "thin_gt"),

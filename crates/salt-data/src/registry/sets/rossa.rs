@@ -1,7 +1,7 @@
 //! ROSSA: OCTA en-face angiograms, some labelled by hand and many with the help of Segment Anything.
 
 use crate::dataset::Split;
-use crate::registry::entry::{Access, DatasetEntry, Licence, Variant};
+use crate::registry::entry::{Access, Advance, DatasetEntry, Licence, PartCounts, Variant};
 use crate::registry::error::RegistryError;
 use crate::registry::found::FoundCase;
 use crate::registry::tree::{Tree, TreeFile};
@@ -26,6 +26,10 @@ pub(in crate::registry) const ENTRY: DatasetEntry = DatasetEntry {
     official: Some(
         "pictures 1 to 100 for training, 101 to 200 for validation, 201 to 300 for the test; 301 to 918 for training",
     ),
+    parts: &[
+        PartCounts::new("pictures", [100, 100, 100]).of(&["manual"]),
+        PartCounts::new("pictures", [718, 100, 100]).of(&["all"]),
+    ],
     paper: None,
     variants: &[
         Variant {
@@ -44,7 +48,11 @@ pub(in crate::registry) const ENTRY: DatasetEntry = DatasetEntry {
     import,
 };
 
-fn import(tree: &Tree, variant: &Variant) -> Result<Vec<FoundCase>, RegistryError> {
+fn import(
+    tree: &Tree,
+    variant: &Variant,
+    _: &mut Advance<'_>,
+) -> Result<Vec<FoundCase>, RegistryError> {
     let last = if variant.name == "all" { 918 } else { 300 };
     let in_folders = |names: [&str; 2]| -> Vec<&TreeFile> {
         let ends = |file: &&TreeFile| {

@@ -1,7 +1,7 @@
 //! STARE: twenty retinal photographs, half of them with pathologies, vessels by two observers.
 
 use crate::download::Checksum;
-use crate::registry::entry::{Access, Archive, DatasetEntry, Licence, Variant};
+use crate::registry::entry::{Access, Advance, Archive, DatasetEntry, Licence, Variant};
 use crate::registry::error::RegistryError;
 use crate::registry::found::FoundCase;
 use crate::registry::tree::{Tree, TreeFile};
@@ -46,6 +46,7 @@ pub(in crate::registry) const ENTRY: DatasetEntry = DatasetEntry {
     layout: "imNNNN.ppm.gz, imNNNN.ah.ppm.gz (first observer), imNNNN.vk.ppm.gz (second)",
     grouping: None,
     official: None,
+    parts: &[],
     paper: None,
     variants: &[
         Variant {
@@ -64,7 +65,11 @@ pub(in crate::registry) const ENTRY: DatasetEntry = DatasetEntry {
     import,
 };
 
-fn import(tree: &Tree, variant: &Variant) -> Result<Vec<FoundCase>, RegistryError> {
+fn import(
+    tree: &Tree,
+    variant: &Variant,
+    _: &mut Advance<'_>,
+) -> Result<Vec<FoundCase>, RegistryError> {
     let all: Vec<&TreeFile> = tree.files().iter().collect();
     let mask_stem = |image: &TreeFile| {
         let number = image.between("im", "")?;

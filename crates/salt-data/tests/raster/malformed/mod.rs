@@ -18,6 +18,7 @@ fn kind(error: &DataError) -> &'static str {
         DataError::Picture(error) => match error {
             PictureError::UnknownFormat { .. } => "unknown format",
             PictureError::Unsupported { .. } => "unsupported",
+            PictureError::Volume { .. } => "volume",
             PictureError::ColourModel { .. } => "colour model",
             PictureError::Truncated { .. } => "truncated",
             PictureError::Corrupt { .. } => "corrupt",
@@ -96,6 +97,59 @@ fn what_is_no_picture() {
     assert_eq!(kind(&error), "io", "{error}");
     let error = read_raster(&folder.at("nowhere.png")).expect_err("no file");
     assert_eq!(kind(&error), "io", "{error}");
+}
+
+/// A volume is refused as one, and nobody is sent to unpack it or to an image viewer.
+fn check_volume(name: &str, bytes: &[u8], received: &str) {
+    let folder = Folder::empty();
+    let file = folder.at(name);
+    std::fs::write(&file, bytes).expect("written");
+    for error in [
+        read_image(&file).map(|_| ()).expect_err(name),
+        read_raster(&file).map(|_| ()).expect_err(name),
+    ] {
+        assert_eq!(kind(&error), "volume", "{name}: {error}");
+        let received = format!("received {received}; ");
+        assert!(error.to_string().contains(&received), "{name}: {error}");
+        let remedy = error.remedy();
+        assert!(remedy.starts_with("save each slice"), "{error}");
+        for misleading in ["gunzip", "viewer"] {
+            assert!(!remedy.contains(misleading), "{error}");
+        }
+    }
+}
+
+#[test]
+fn volumes_are_not_pictures() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/nifti");
+    let mut seen = [0, 0];
+    for entry in std::fs::read_dir(fixtures).expect("committed") {
+        let path = entry.expect("readable").path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        let packed = match name.expect("UTF-8") {
+            name if name.ends_with(".nii.gz") => true,
+            name if name.ends_with(".nii") => false,
+            _ => continue,
+        };
+        let bytes = std::fs::read(&path).expect("readable");
+        // Whatever it is called.
+        let received = ["a NIfTI volume", "a NIfTI volume inside of gzip"];
+        for name in ["a.png", "a.nii", "A.NII.GZ"] {
+            check_volume(name, &bytes, received[usize::from(packed)]);
+        }
+        seen[usize::from(packed)] += 1;
+    }
+    assert!(seen[0] > 10 && seen[1] > 2, "{seen:?}");
+
+    // Older or damaged ones have the name alone.
+    let named = ", by its name a NIfTI volume";
+    let zeros = format!("a file of unknown format{named}");
+    check_volume("a.nii", &[0; 400], &zeros);
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut packed, &[0; 400]).expect("in memory");
+    let packed = packed.finish().expect("in memory");
+    let zeros = format!("a file of unknown format inside of gzip{named}");
+    check_volume("a.nii.gz", &packed, &zeros);
 }
 
 /// The fixtures that are pictures.
