@@ -3,16 +3,14 @@
 //! The rule: what is wrong with something the user typed or pointed to (an option, a recipe, a
 //! folder, weights of another model, a device that was not compiled in) is wrong use, code 2. What
 //! goes wrong while working on sound input (a full disk, a loss that explodes), and a check that
-//! finds something, is a failed job, code 1. Stopping on request is 130, as shells expect it.
+//! finds something, is a failed job, code 1. Stopping on a signal is 128 and its number, as shells expect it.
 
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
+use crate::interrupt;
 use crate::screen;
-
-/// Exit code of a command that was interrupted: 128 + SIGINT.
-pub(crate) const INTERRUPTED: u8 = 130;
 
 /// Whose fault it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +100,7 @@ impl Failure {
                 if let Some(text) = how_to_go_on {
                     screen::note(text);
                 }
-                ExitCode::from(INTERRUPTED)
+                ExitCode::from(interrupt::exit_code())
             }
             Self::NobodyReads => ExitCode::SUCCESS,
         }

@@ -6,7 +6,7 @@
 //! | [`device`] | `--device`, and one file per backend |
 //! | [`failure`], [`library_errors`] | exit codes; errors of the libraries as message and hint |
 //! | [`screen`], [`progress`], [`transfer`], [`duration_words`] | standard output, standard error, bars and tables |
-//! | [`interrupt`] | Ctrl-C |
+//! | [`interrupt`] | Ctrl-C and other signals that ask to stop |
 //! | [`checkpoint_model`], [`output_file`] | which model a weights file holds; where results go |
 //! | [`svd_cache`] | decompositions kept between runs |
 //! | [`panic_report`] | the last resort |
@@ -38,7 +38,8 @@ use clap::Parser;
   salt eval runs/vessels
 
 SALT_SVD_CACHE: folder for decompositions kept between runs, or `off`; default ~/.cache/salt/svd.
-Exit codes: 0 success, 1 failed job or check, 2 wrong use, 130 interrupted.")]
+Exit codes: 0 success, 1 failed job or check, 2 wrong use; stopped by a signal: 130 Ctrl-C,
+143 SIGTERM, 129 SIGHUP.")]
 struct Program {
     #[command(subcommand)]
     command: commands::Command,

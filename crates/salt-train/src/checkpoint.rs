@@ -1,10 +1,10 @@
 //! The state of an unfinished run as one file, so that it is whole or absent.
 //!
-//! `checkpoints/last.safetensors` holds four groups of tensors, `model/<path>` (what is being
-//! trained), `best/<path>` (the best epoch so far), `optimizer/<entry>` and nothing else, and
-//! the counters as a TOML document in the header's metadata under `state`. TOML, because its
-//! floats are written and read back exactly. Beside it, under `sha256`, is the hash of all that: a run
-//! does not go on from a file in which a bit has changed.
+//! A safetensors file with three groups of tensors, `model/<path>` (what is being trained), `best/<path>`
+//! (the best epoch so far) and `optimizer/<entry>`, and nothing else, and the counters as a TOML document in
+//! the header's metadata under `state`. TOML, because its floats are written and read back exactly. Beside it,
+//! under `sha256`, is the hash of all that. What the hash does not cover (the layout of the header) has only
+//! one form that can be read, so a bit that changes anywhere is noticed.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -41,7 +41,7 @@ pub struct Progress {
     pub norm_sum: f64,
     /// Best epoch so far, 0 before the first validation.
     pub best_epoch: u64,
-    /// Its validation Dice.
+    /// Its score, the one that chooses.
     pub best_score: f64,
     /// Seconds spent training so far.
     pub train_s: f64,
@@ -65,6 +65,17 @@ pub struct Origin {
     pub data_sha256: String,
 }
 
+/// Why bytes are no checkpoint to go on from.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// They are not the bytes that were written.
+    #[error("{0}")]
+    Damaged(String),
+    /// They are, and this version does not know what they hold.
+    #[error("it is of another version of salt: {0}")]
+    Unknown(String),
+}
+
 /// Everything a run needs to continue.
 #[derive(Clone, Debug, Default)]
 pub struct Checkpoint {
@@ -76,6 +87,8 @@ pub struct Checkpoint {
     pub best: TensorMap,
     /// Moments of the optimiser.
     pub optimizer: TensorMap,
+    /// Moving average of the trainable parameters; empty where none is kept.
+    pub ema: TensorMap,
 }
 
 impl Origin {
@@ -102,14 +115,36 @@ impl Origin {
 }
 
 impl Checkpoint {
-    /// Write the file, atomically.
+    /// Write a file of it, atomically.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`].
     pub fn save(&self, path: &Path) -> Result<(), TrainError> {
+        write_atomic(path, &self.to_bytes()?)
+    }
+
+    /// Read a file of it.
+    ///
+    /// # Errors
+    /// [`TrainError::Checkpoint`] when it is damaged or not a checkpoint, [`TrainError::Io`].
+    pub fn load(path: &Path) -> Result<Self, TrainError> {
+        let bytes = std::fs::read(path).map_err(|e| TrainError::io(path, e))?;
+        Self::from_bytes(&bytes)
+            .map_err(|e| TrainError::checkpoint(format!("`{}`: {e}", path.display())))
+    }
+
+    /// The bytes of the file.
+    ///
+    /// # Errors
+    /// [`TrainError::Checkpoint`] for a tensor of a type that is neither a parameter's nor a counter's.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, TrainError> {
         let state = toml::to_string(&self.progress)
             .map_err(|e| TrainError::checkpoint(format!("its counters cannot be written ({e})")))?;
         let groups = [
             ("model", &self.model),
             ("best", &self.best),
             ("optimizer", &self.optimizer),
+            ("ema", &self.ema),
         ];
         let mut views = Vec::new();
         for (group, tensors) in groups {
@@ -124,54 +159,49 @@ impl Checkpoint {
         }
         let sha256 = digest(&state, &mut views.iter().map(|(key, view)| (&**key, view)));
         let metadata = HashMap::from([("state".to_owned(), state), (SHA256.to_owned(), sha256)]);
-        let bytes = safetensors::serialize(views, Some(metadata))
-            .map_err(|e| TrainError::checkpoint(e.to_string()))?;
-        write_atomic(path, &bytes)
+        safetensors::serialize(views, Some(metadata))
+            .map_err(|e| TrainError::checkpoint(e.to_string()))
     }
 
-    /// Read the file back.
+    /// Read the bytes back.
     ///
     /// # Errors
-    /// [`TrainError::Checkpoint`] when it is damaged or not a checkpoint.
-    pub fn load(path: &Path) -> Result<Self, TrainError> {
-        let bytes = std::fs::read(path).map_err(|e| TrainError::io(path, e))?;
-        let damaged = |e: &dyn std::fmt::Display| {
-            TrainError::checkpoint(format!("`{}`: {e}", path.display()))
-        };
-        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(&e))?;
+    /// [`Unusable`] says whether they are damaged or of another version.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Unusable> {
+        let damaged = |e: &dyn std::fmt::Display| Unusable::Damaged(e.to_string());
+        let unknown = |e: &dyn std::fmt::Display| Unusable::Unknown(e.to_string());
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(&e))?;
         let entry = |key: &str| {
             let found = header.metadata().as_ref().and_then(|m| m.get(key));
             found.ok_or_else(|| damaged(&format!("it has no entry `{key}`")))
         };
         let state = entry("state")?;
-        let tensors = SafeTensors::deserialize(&bytes)
+        let tensors = SafeTensors::deserialize(bytes)
             .map_err(|e| damaged(&e))?
             .tensors();
         let sha256 = digest(state, &mut tensors.iter().map(|(key, view)| (&**key, view)));
         if sha256 != *entry(SHA256)? {
             return Err(damaged(&"its bytes are not those that were written"));
         }
-        let progress = toml::from_str(state).map_err(|e| damaged(&e))?;
+        let progress = toml::from_str(state).map_err(|e| unknown(&e.message()))?;
         let mut checkpoint = Self {
             progress,
             ..Self::default()
         };
         for (key, view) in tensors {
             let dtype = dtype_from_file(view.dtype())
-                .ok_or_else(|| damaged(&format!("{key} has type {:?}", view.dtype())))?;
+                .ok_or_else(|| unknown(&format!("{key} has type {:?}", view.dtype())))?;
             let data =
                 TensorData::try_from_bytes_vec(view.data().to_vec(), view.shape().to_vec(), dtype)
-                    .map_err(|e| damaged(&format!("{key}: {e:?}")))?;
-            let (group, name) = key
-                .split_once('/')
-                .ok_or_else(|| damaged(&format!("stray tensor {key}")))?;
-            let group = match group {
-                "model" => &mut checkpoint.model,
-                "best" => &mut checkpoint.best,
-                "optimizer" => &mut checkpoint.optimizer,
-                _ => return Err(damaged(&format!("stray tensor {key}"))),
+                    .map_err(|e| unknown(&format!("{key}: {e:?}")))?;
+            let earlier = match key.split_once('/') {
+                Some(("model", name)) => checkpoint.model.insert(name.to_owned(), data),
+                Some(("best", name)) => checkpoint.best.insert(name.to_owned(), data),
+                Some(("optimizer", name)) => checkpoint.optimizer.insert(name.to_owned(), data),
+                Some(("ema", name)) => checkpoint.ema.insert(name.to_owned(), data),
+                _ => return Err(unknown(&format!("stray tensor {key}"))),
             };
-            group.insert(name.to_owned(), data);
+            debug_assert!(earlier.is_none(), "names in a file are unique");
         }
         Ok(checkpoint)
     }
@@ -225,6 +255,7 @@ fn dtype_from_file(dtype: Dtype) -> Option<DType> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::validate::FullScores;
 
     fn sample() -> Checkpoint {
         let tensor = |x: f32| TensorData::new(vec![x, f32::MIN_POSITIVE, -0.0], [1, 3]);
@@ -237,6 +268,7 @@ mod tests {
             val_dice: None,
             val_iou: Some(0.7),
             best: true,
+            full: None,
         };
         Checkpoint {
             progress: Progress {
@@ -247,6 +279,10 @@ mod tests {
                     row,
                     EpochRow {
                         val_dice: Some(2.0 / 3.0),
+                        full: Some(FullScores {
+                            val_nsd: Some(1.0 / 7.0),
+                            ..FullScores::default()
+                        }),
                         ..row
                     },
                 ],
@@ -255,6 +291,7 @@ mod tests {
             model: TensorMap::from([("a.b".into(), tensor(1.5))]),
             best: TensorMap::from([("a.b".into(), tensor(2.5))]),
             optimizer: TensorMap::from([("time/a.b".into(), TensorData::new(vec![3i64], [1]))]),
+            ema: TensorMap::from([("a.b".into(), tensor(3.5))]),
         }
     }
 
@@ -273,34 +310,39 @@ mod tests {
     }
 
     #[test]
-    fn a_file_cut_anywhere_is_refused() {
-        let tmp = tempfile::tempdir().unwrap();
-        let path = tmp.path().join("last.safetensors");
-        sample().save(&path).unwrap();
-        let bytes = std::fs::read(&path).unwrap();
-        for end in (0..bytes.len()).step_by(13) {
-            std::fs::write(&path, &bytes[..end]).unwrap();
-            assert!(
-                matches!(Checkpoint::load(&path), Err(TrainError::Checkpoint { .. })),
-                "{end}"
-            );
+    fn bytes_cut_anywhere_are_refused() {
+        let bytes = sample().to_bytes().unwrap();
+        for end in 0..bytes.len() {
+            let outcome = Checkpoint::from_bytes(&bytes[..end]);
+            assert!(matches!(outcome, Err(Unusable::Damaged(_))), "{end}");
         }
     }
 
     #[test]
-    fn a_changed_bit_is_refused() {
-        let tmp = tempfile::tempdir().unwrap();
-        let path = tmp.path().join("last.safetensors");
-        sample().save(&path).unwrap();
-        let mut bytes = std::fs::read(&path).unwrap();
-        // In the last tensor, and in a digit of the counters.
-        let digit = bytes.windows(9).position(|w| w == b"epoch = 1").unwrap() + 8;
-        for at in [bytes.len() - 1, digit] {
-            bytes[at] ^= 2;
-            std::fs::write(&path, &bytes).unwrap();
-            let error = Checkpoint::load(&path).unwrap_err().to_string();
-            assert!(error.contains("not those that were written"), "{error}");
-            bytes[at] ^= 2;
+    fn a_bit_changed_anywhere_is_noticed() {
+        let mut bytes = sample().to_bytes().unwrap();
+        for bit in 0..8 * bytes.len() {
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let outcome = Checkpoint::from_bytes(&bytes);
+            assert!(matches!(outcome, Err(Unusable::Damaged(_))), "bit {bit}");
+            bytes[bit / 8] ^= 1 << (bit % 8);
+        }
+    }
+
+    #[test]
+    fn what_a_later_version_may_write_is_not_called_damaged() {
+        let data = TensorData::new(vec![1i64], [1]);
+        let view = TensorView::new(Dtype::I64, vec![1], data.as_bytes()).unwrap();
+        for (state, key) in [
+            (toml::to_string(&Progress::default()).unwrap(), "later/x"),
+            ("unheard_of = 1\n".to_owned(), "model/x"),
+        ] {
+            let sha256 = digest(&state, &mut [(key, &view)].into_iter());
+            let metadata =
+                HashMap::from([("state".to_owned(), state), (SHA256.to_owned(), sha256)]);
+            let bytes = safetensors::serialize([(key, &view)], Some(metadata)).unwrap();
+            let outcome = Checkpoint::from_bytes(&bytes);
+            assert!(matches!(outcome, Err(Unusable::Unknown(_))), "{outcome:?}");
         }
     }
 

@@ -10,20 +10,19 @@ const MARGIN: f64 = 48.0;
 const LOSS_COLOUR: &str = "#b2182b";
 const DICE_COLOUR: &str = "#2166ac";
 
-/// The curves of a run: loss on the left axis (from 0 to its maximum), Dice on the right (0 to 1).
+/// The curves of a run: loss on the left axis (from 0, or its minimum if that is below, to its maximum), Dice on
+/// the right (0 to 1).
 pub fn render(rows: &[EpochRow]) -> String {
     let last = rows.last().map_or(1, |row| row.epoch).max(2);
-    let top = rows
-        .iter()
-        .map(|r| r.train_loss)
-        .filter(|l| l.is_finite())
-        .fold(0.0, f64::max);
-    let top = if top > 0.0 { top } else { 1.0 };
+    let finite = || rows.iter().map(|r| r.train_loss).filter(|l| l.is_finite());
+    let floor = finite().fold(0.0, f64::min);
+    let top = finite().fold(0.0, f64::max);
+    let top = if top > floor { top } else { 1.0 };
     let x = |epoch: u64| MARGIN + (epoch - 1) as f64 / (last - 1) as f64 * (WIDTH - 2.0 * MARGIN);
     let y = |share: f64| HEIGHT - MARGIN - share.clamp(0.0, 1.0) * (HEIGHT - 2.0 * MARGIN);
     let loss: Vec<_> = rows
         .iter()
-        .map(|r| (x(r.epoch), y(r.train_loss / top)))
+        .map(|r| (x(r.epoch), y((r.train_loss - floor) / (top - floor))))
         .collect();
     let dice: Vec<_> = rows
         .iter()
@@ -49,7 +48,7 @@ pub fn render(rows: &[EpochRow]) -> String {
             WIDTH - MARGIN,
             MARGIN - 6.0,
             level + 4.0,
-            share * top,
+            floor + share * (top - floor),
             WIDTH - MARGIN + 6.0,
             level + 4.0,
         );
@@ -108,6 +107,7 @@ mod tests {
             val_dice,
             val_iou: None,
             best,
+            full: None,
         }
     }
 
@@ -126,6 +126,16 @@ mod tests {
         );
         assert!(svg.contains("points=\"48.0,272.0 592.0,48.0\""), "{svg}");
         assert!(svg.contains("<circle cx=\"592.0\" cy=\"48.0\""), "{svg}");
+    }
+
+    #[test]
+    fn losses_below_zero_have_room() {
+        let svg = render(&[row(1, 1.0, None, false), row(2, -3.0, None, false)]);
+        // From the top line to the bottom one, which is not 0.
+        assert!(svg.contains("points=\"48.0,48.0 592.0,272.0\""), "{svg}");
+        assert!(svg.contains(">-3.000<") && svg.contains(">1.000<"), "{svg}");
+        let svg = render(&[row(1, -1.0, None, false), row(2, -2.0, None, false)]);
+        assert!(svg.contains("points=\"48.0,160.0 592.0,272.0\""), "{svg}");
     }
 
     #[test]

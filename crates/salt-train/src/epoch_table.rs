@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
+use crate::validate::FullScores;
 
 /// One epoch of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,23 +25,60 @@ pub struct EpochRow {
     pub val_iou: Option<f64>,
     /// Whether this epoch is the best so far.
     pub best: bool,
+    /// The columns that `train.validation = "full"` adds: then in every row, else in none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full: Option<FullScores>,
 }
+
+impl EpochRow {
+    /// Every validation score under its TensorBoard tag.
+    pub(crate) fn validation(&self) -> Vec<(&'static str, Option<f64>)> {
+        let mut scores = vec![("val/dice", self.val_dice), ("val/iou", self.val_iou)];
+        if let Some(full) = self.full {
+            scores.extend([
+                ("val/cldice", full.val_cldice),
+                ("val/hd95", full.val_hd95),
+                ("val/assd", full.val_assd),
+                ("val/nsd", full.val_nsd),
+                ("val/precision", full.val_precision),
+                ("val/recall", full.val_recall),
+            ]);
+        }
+        scores
+    }
+}
+
+const COLUMNS: [&str; 8] = [
+    "epoch",
+    "step",
+    "lr",
+    "train_loss",
+    "grad_norm",
+    "val_dice",
+    "val_iou",
+    "best",
+];
+
+/// Those of [`FullScores`], which follow.
+const FULL_COLUMNS: [&str; 6] = [
+    "val_cldice",
+    "val_hd95",
+    "val_assd",
+    "val_nsd",
+    "val_precision",
+    "val_recall",
+];
 
 /// The rows as CSV with a header; undefined values are empty fields.
 pub fn to_csv(rows: &[EpochRow]) -> Result<Vec<u8>, TrainError> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    if rows.is_empty() {
-        writer.write_record([
-            "epoch",
-            "step",
-            "lr",
-            "train_loss",
-            "grad_norm",
-            "val_dice",
-            "val_iou",
-            "best",
-        ])?;
+    let mut writer = csv::WriterBuilder::new()
+        .has_headers(false)
+        .from_writer(Vec::new());
+    let mut header = COLUMNS.to_vec();
+    if rows.iter().any(|row| row.full.is_some()) {
+        header.extend(FULL_COLUMNS);
     }
+    writer.write_record(header)?;
     for row in rows {
         writer.serialize(row)?;
     }
@@ -63,15 +101,55 @@ mod tests {
             val_dice,
             val_iou: None,
             best: val_dice.is_some(),
+            full: None,
         }
+    }
+
+    fn check(rows: &[EpochRow], lines: &[&str]) {
+        let text = String::from_utf8(to_csv(rows).unwrap()).unwrap();
+        assert_eq!(text.lines().collect::<Vec<_>>(), lines);
     }
 
     #[test]
     fn undefined_values_are_empty_and_the_header_is_the_same_without_rows() {
-        let text = String::from_utf8(to_csv(&[row(1, None), row(2, Some(0.25))]).unwrap()).unwrap();
-        let empty = String::from_utf8(to_csv(&[]).unwrap()).unwrap();
-        assert_eq!(text.lines().next(), empty.lines().next());
-        assert_eq!(text.lines().nth(1), Some("1,4,0.0001,0.5,2.0,,,false"));
-        assert_eq!(text.lines().nth(2), Some("2,8,0.0001,0.5,2.0,0.25,,true"));
+        let header = "epoch,step,lr,train_loss,grad_norm,val_dice,val_iou,best";
+        check(&[], &[header]);
+        check(
+            &[row(1, None), row(2, Some(0.25))],
+            &[
+                header,
+                "1,4,0.0001,0.5,2.0,,,false",
+                "2,8,0.0001,0.5,2.0,0.25,,true",
+            ],
+        );
+    }
+
+    #[test]
+    fn full_scores_follow_under_their_names() {
+        let full = FullScores {
+            val_cldice: Some(0.1),
+            val_hd95: Some(2.0),
+            val_assd: Some(3.0),
+            val_nsd: Some(0.4),
+            val_precision: Some(0.5),
+            val_recall: Some(0.6),
+        };
+        let with = |row, full| EpochRow {
+            full: Some(full),
+            ..row
+        };
+        let rows = [
+            with(row(1, None), FullScores::default()),
+            with(row(2, Some(0.25)), full),
+        ];
+        check(
+            &rows,
+            &[
+                "epoch,step,lr,train_loss,grad_norm,val_dice,val_iou,best,\
+                 val_cldice,val_hd95,val_assd,val_nsd,val_precision,val_recall",
+                "1,4,0.0001,0.5,2.0,,,false,,,,,,",
+                "2,8,0.0001,0.5,2.0,0.25,,true,0.1,2.0,3.0,0.4,0.5,0.6",
+            ],
+        );
     }
 }

@@ -65,6 +65,17 @@ pub enum TrainError {
         /// What to do.
         hint: &'static str,
     },
+    /// A group of the optimiser that nothing belongs to.
+    #[error(
+        "`{group}` names nothing that {method} trains; expected at least one trained parameter, see \
+         salt params for what is"
+    )]
+    EmptyGroup {
+        /// The group.
+        group: String,
+        /// The recipe's method.
+        method: String,
+    },
     /// No foreground to learn from.
     #[error(
         "the training cases of `{dataset}` have no foreground: every mask is empty, so there is nothing to learn; check the masks with salt data verify"
@@ -107,10 +118,15 @@ pub enum TrainError {
         path: PathBuf,
     },
     /// A run directory that another process writes into.
-    #[error("another process is writing into `{path}`; wait for it or choose another --out")]
+    #[error(
+        "{} is writing into `{path}`; wait for it or choose another --out",
+        holder.as_deref().unwrap_or("another process")
+    )]
     Locked {
         /// The directory.
         path: PathBuf,
+        /// Process and host that hold the lock, where the lock file tells.
+        holder: Option<String>,
     },
     /// A run that has not finished, where a finished one is needed.
     #[error("the run in `{path}` has no trained adapter yet; finish it with salt resume {path}")]
@@ -125,6 +141,43 @@ pub enum TrainError {
     Checkpoint {
         /// What is wrong with it.
         reason: String,
+    },
+    /// Checkpoints of which none can be used.
+    #[error(
+        "no checkpoint in `{path}` can be used: {problems}; put a good copy back, or remove that folder to let salt \
+         resume begin again from the first step"
+    )]
+    NoGoodCheckpoint {
+        /// Their folder.
+        path: PathBuf,
+        /// What is wrong with each.
+        problems: String,
+    },
+    /// A checkpoint that is whole, and says something this version does not know.
+    #[error(
+        "the checkpoint `{path}` is whole, but of another version of salt ({what}); resume the run with the version that \
+         began it"
+    )]
+    UnknownCheckpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is not known.
+        what: String,
+    },
+    /// A run that was stopped and could not save where it stands.
+    #[error(
+        "stopped after step {step}, which could not be saved ({source}): {} lost; see to the disk, then salt resume goes on \
+         from {}",
+        saved.map_or("all steps are".to_owned(), |saved| format!("the steps after step {saved} are")),
+        saved.map_or("the beginning".to_owned(), |saved| format!("step {saved}")),
+    )]
+    NotSaved {
+        /// Step at which the run stands.
+        step: u64,
+        /// Step of the newest checkpoint; `None` without one.
+        saved: Option<u64>,
+        /// Why it could not be saved.
+        source: Box<TrainError>,
     },
     /// Something the run depends on is not what it was when the run began.
     #[error(

@@ -2,7 +2,7 @@
 
 use salt_data::{Dataset, IGNORE_LABEL, LabelMap, LoadedCase, Split};
 use salt_metrics::{
-    CaseMetrics, CaseStatus, CohortSummary, MaskView, Overlap, case_metrics, summarize_cases,
+    CaseMetrics, CaseStatus, CohortSummary, MaskView, case_metrics, summarize_cases,
 };
 
 use crate::case_table::CaseRow;
@@ -106,35 +106,8 @@ pub fn evaluate(
     })
 }
 
-/// Mean Dice and IoU over all cases of a data set, without distances: what chooses the epoch. `None` when no case
-/// defines them.
-///
-/// # Errors
-/// Cases that cannot be read.
-pub(crate) fn quick_scores(
-    segmenter: &Segmenter,
-    dataset: &Dataset,
-    prompts: EvaluationPrompts,
-) -> Result<[Option<f64>; 2], TrainError> {
-    let (mut dice, mut iou) = (Vec::new(), Vec::new());
-    for case in dataset.read_ahead(dataset.cases.clone())? {
-        let case = case?;
-        let prediction = segmenter.case_labels(&case, prompts)?;
-        let (mut case_dice, mut case_iou) = (Vec::new(), Vec::new());
-        for class in 1..=dataset.n_classes {
-            let [p, r] = class_masks(&prediction, &case.labels, class);
-            let overlap = Overlap::between(view(&p, &prediction)?, view(&r, &case.labels)?)?;
-            case_dice.extend(overlap.dice());
-            case_iou.extend(overlap.iou());
-        }
-        dice.extend(mean(&case_dice));
-        iou.extend(mean(&case_iou));
-    }
-    Ok([mean(&dice), mean(&iou)])
-}
-
 /// The metrics of every class of one case.
-fn score(
+pub(crate) fn score(
     prediction: &LabelMap,
     reference: &LabelMap,
     config: EvaluateConfig,
@@ -149,7 +122,11 @@ fn score(
 }
 
 /// Where each map shows the class; pixels without truth belong to neither.
-fn class_masks(prediction: &LabelMap, reference: &LabelMap, class: usize) -> [Vec<bool>; 2] {
+pub(crate) fn class_masks(
+    prediction: &LabelMap,
+    reference: &LabelMap,
+    class: usize,
+) -> [Vec<bool>; 2] {
     let is = |label: u8| usize::from(label) == class;
     let known = reference.classes.iter().map(|r| *r != IGNORE_LABEL);
     let predicted = prediction
@@ -163,17 +140,19 @@ fn class_masks(prediction: &LabelMap, reference: &LabelMap, class: usize) -> [Ve
     ]
 }
 
-fn view<'a>(mask: &'a [bool], map: &LabelMap) -> Result<MaskView<'a>, TrainError> {
+/// A class mask as the metrics read it.
+pub(crate) fn view<'a>(mask: &'a [bool], map: &LabelMap) -> Result<MaskView<'a>, TrainError> {
     Ok(MaskView::new(map.width, map.height, mask)?)
 }
 
-fn mean(values: &[f64]) -> Option<f64> {
+/// `None` of nothing.
+pub(crate) fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
 /// One row for a case of several classes: counts summed, scores averaged over the classes that
 /// define them, the worst status that occurs.
-fn mean_over_classes(classes: &[CaseMetrics]) -> CaseMetrics {
+pub(crate) fn mean_over_classes(classes: &[CaseMetrics]) -> CaseMetrics {
     if let [only] = classes {
         return only.clone();
     }

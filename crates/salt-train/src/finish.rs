@@ -1,6 +1,5 @@
 //! From trained parameters to a complete run directory.
 
-use std::path::Path;
 use std::time::Instant;
 
 use burn::module::Module as _;
@@ -20,7 +19,7 @@ use crate::prepare::Prepared;
 use crate::recipe::{EvaluationPrompts, Recipe};
 use crate::result::{Memory, Params, RunResult, Time, median};
 use crate::run::{BURN_VERSION, Machine, unix_seconds};
-use crate::run_dir::{RunDir, write_atomic};
+use crate::run_dir::RunDir;
 use crate::segment::Segmenter;
 use crate::trainer::Trained;
 
@@ -39,9 +38,10 @@ pub(crate) fn finish(
         model,
         progress,
         step_ms,
+        ..
     } = trained;
-    write_atomic(&run.metrics(), &epoch_table::to_csv(&progress.rows)?)?;
-    write_atomic(&run.curves(), curves::render(&progress.rows).as_bytes())?;
+    run.write(&run.metrics(), &epoch_table::to_csv(&progress.rows)?)?;
+    run.write(&run.curves(), curves::render(&progress.rows).as_bytes())?;
     salt_peft::save_adapter(&model, &recipe.adapter_config(), &run.adapter())?;
     // A schedule of ranks may leave fewer than were attached: what the model lacks of them was trained.
     let report = &prepared.report;
@@ -56,7 +56,8 @@ pub(crate) fn finish(
         recipe.view(),
         recipe.train.eval_batch,
         &machine.device,
-    );
+    )
+    .with_inference(recipe.inference);
     let config = evaluate_config(recipe, &prepared.dataset);
     let has_val = !prepared.dataset.split(Split::Val).is_empty();
     let val = has_val
@@ -92,12 +93,13 @@ pub(crate) fn finish(
     if session.interrupt.is_set() {
         return Ok(None);
     }
+    prepared.watch.check()?;
     let rows: Vec<_> = val
         .iter()
         .flat_map(|v| v.rows.clone())
         .chain(test.rows)
         .collect();
-    write_atomic(&run.cases(), &case_table::to_csv(&rows)?)?;
+    run.write(&run.cases(), &case_table::to_csv(&rows)?)?;
 
     let adapter_file = run.adapter().join("adapter_model.safetensors");
     let adapter_bytes = std::fs::metadata(&adapter_file)
@@ -139,9 +141,17 @@ pub(crate) fn finish(
         test_classes: test.classes,
     };
     run.append_log(&json!({"event": "finish", "unix_s": unix_seconds(), "time": result.time, "memory": result.memory}))?;
-    // The result comes last: where it is, everything else is.
-    result.save(&run.result())?;
-    remove_if_there(&run.last_checkpoint())?;
+    // The result comes last: where it is, everything else is, on the disk too.
+    for name in ["adapter_model.safetensors", "adapter_config.json", ""] {
+        run.sync(&run.adapter().join(name))?;
+    }
+    run.write(&run.result(), result.to_json()?.as_bytes())?;
+    if let Err(e) = run.checkpoint_folder().clear() {
+        run.warn(
+            session,
+            &format!("{e}: the checkpoints of the finished run can go"),
+        );
+    }
     Ok(Some(result))
 }
 
@@ -160,12 +170,5 @@ pub(crate) fn evaluate_config(recipe: &Recipe, dataset: &Dataset) -> EvaluateCon
         nsd_tolerance_px: recipe.data.nsd_tolerance_px,
         seed: recipe.train.seed,
         prompts: recipe.evaluation_prompts(),
-    }
-}
-
-fn remove_if_there(path: &Path) -> Result<(), TrainError> {
-    match std::fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(TrainError::io(path, e)),
-        _ => Ok(()),
     }
 }

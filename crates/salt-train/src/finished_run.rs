@@ -93,12 +93,10 @@ fn load_segmenter(
     let base = base_model::load(recipe, n_classes, &device.clone().autodiff())?;
     let (model, _) = salt_peft::load_adapter(base.sam.train(), &run.adapter())?;
     let merged = salt_peft::merge(model.valid())?;
-    Ok(Segmenter::new(
-        merged,
-        recipe.view(),
-        recipe.train.eval_batch,
-        device,
-    ))
+    Ok(
+        Segmenter::new(merged, recipe.view(), recipe.train.eval_batch, device)
+            .with_inference(recipe.inference),
+    )
 }
 
 /// Number of classes of a finished run, from its result.

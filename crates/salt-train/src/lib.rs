@@ -8,15 +8,19 @@
 //! | [`recipe`] | the TOML document: defaults, overrides, nearest names for unknown keys |
 //! | [`base_model`] | the model a recipe starts from, and the identity of its weights |
 //! | [`scratch`] | the control without a base |
-//! | `prepare` | recipe to data, model and adapter |
-//! | [`loss`], [`schedule`], [`optimizer`] | focal + dice; warm-up and cosine; AdamW by path |
+//! | `prepare`, `data_watch` | recipe to data, model and adapter; whether the data stays what was hashed |
+//! | [`loss`], `batch_loss` | the terms of the loss; the loss of one batch |
+//! | [`schedule`], [`optimizer`], `ema` | learning rates over steps; AdamW and SGD by path; a moving average |
 //! | `prompts` | points and boxes beside the class tokens, drawn from the masks |
-//! | `trainer`, `sharded` | the loop: batches, validation, best epoch; a step on several threads |
-//! | [`checkpoint`] | the state of an unfinished run as one file |
-//! | [`segment`], [`evaluate`], [`predict`] | whole images: logits, scores, files |
+//! | `trainer`, `batch_parts`, `sharded` | the loop: batches, validation, best epoch; a step in parts and on several threads |
+//! | [`checkpoint`], [`checkpoint_folder`] | the state of an unfinished run as one file; the newest of them |
+//! | `saves`, [`durable`] | when a run saves, and what it says when it cannot; files that survive a crash |
+//! | [`segment`], [`evaluate`], `validate`, [`predict`] | whole images: logits, scores, files |
+//! | `mirror`, `components` | test-time augmentation; which components of an answer stay |
 //! | [`pretrain`] | the small base model from generated images |
 //! | [`run`], `finish`, [`finished_run`] | train, resume, plan; complete the directory; evaluate and predict from it |
-//! | [`run_dir`], [`epoch_table`], [`case_table`], [`result`], [`curves`], [`overlay`] | what a run leaves behind |
+//! | [`run_dir`], [`run_lock`], [`epoch_table`], [`case_table`], [`result`], [`curves`], [`overlay`] | what a run leaves behind |
+//! | `tensorboard`, `scalar_observer`, `val_overlays` | what it shows while it trains: curves, validation cases |
 //! | [`observer`] | progress out, interrupt in |
 //!
 //! ```no_run
@@ -32,16 +36,25 @@
 //! ```
 
 pub mod base_model;
+mod batch_loss;
+mod batch_parts;
 pub mod case_table;
 pub mod checkpoint;
+pub mod checkpoint_folder;
+mod components;
 pub mod curves;
+mod data_watch;
+pub mod durable;
+mod ema;
 pub mod epoch_table;
 pub mod error;
 pub mod evaluate;
 mod finish;
 pub mod finished_run;
+mod host_name;
 pub mod loss;
 pub mod memory;
+mod mirror;
 pub mod observer;
 pub mod optimizer;
 pub mod overlay;
@@ -53,6 +66,9 @@ pub mod recipe;
 pub mod result;
 pub mod run;
 pub mod run_dir;
+pub mod run_lock;
+mod saves;
+mod scalar_observer;
 pub mod schedule;
 pub mod scratch;
 pub mod segment;
@@ -61,7 +77,10 @@ mod split;
 mod stream;
 mod sum_in_order;
 pub mod tail_schedule;
+mod tensorboard;
 mod trainer;
+mod val_overlays;
+mod validate;
 
 pub use error::TrainError;
 pub use evaluate::Evaluation;

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::durable::{Files, SystemFiles};
 use crate::epoch_table::EpochRow;
 
 /// Something a run reports while it works.
@@ -38,8 +39,11 @@ pub enum Event<'a> {
         lr: f64,
         /// Wall time of this step.
         step_ms: f64,
+        /// Wall time before it in which its batch was not ready.
+        wait_ms: f64,
     },
-    /// Something is wrong that costs time and changes no result, in words for a person.
+    /// Something is wrong that costs time, now or should the run be cut off, and changes no result; in words for a
+    /// person.
     Warning(&'a str),
     /// An epoch ended and its row is in `metrics.csv`.
     Epoch(&'a EpochRow),
@@ -101,12 +105,14 @@ impl Interrupt {
     }
 }
 
-/// Observer and interrupt together, as every long call takes them.
+/// Observer, interrupt and files together, as every long call takes them.
 pub struct Session<'a> {
     /// Receives the events.
     pub observer: &'a mut dyn Observer,
     /// Stops the run.
     pub interrupt: Interrupt,
+    /// Where a run is written to.
+    pub files: Arc<dyn Files>,
 }
 
 impl<'a> Session<'a> {
@@ -115,7 +121,14 @@ impl<'a> Session<'a> {
         Self {
             observer,
             interrupt,
+            files: Arc::new(SystemFiles),
         }
+    }
+
+    /// The same session with runs written through other files.
+    #[must_use]
+    pub fn through(self, files: Arc<dyn Files>) -> Self {
+        Self { files, ..self }
     }
 
     pub(crate) fn event(&mut self, event: Event<'_>) {

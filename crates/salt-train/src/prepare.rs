@@ -8,11 +8,13 @@ use salt_sam::Sam;
 
 use crate::base_model;
 use crate::checkpoint::{Origin, Progress};
+use crate::data_watch::DataWatch;
+use crate::ema::Ema;
 use crate::error::TrainError;
+use crate::finish::evaluate_config;
 use crate::observer::{Event, Session};
-use crate::optimizer::{Optimizer, OptimizerConfig};
+use crate::optimizer::{Groups, Optimizer};
 use crate::recipe::{Recipe, ViewKind};
-use crate::schedule::Schedule;
 use crate::split;
 use crate::trainer::{Trainer, TrainerParts};
 
@@ -24,6 +26,7 @@ pub(crate) struct Prepared {
     pub dataset: Dataset,
     /// Of the training cases, in their order; empty for a recipe without epochs.
     pub train: Vec<CaseFacts>,
+    pub watch: DataWatch,
     pub report: AttachReport,
     pub origin: Origin,
 }
@@ -55,8 +58,9 @@ pub(crate) fn prepare(
 ) -> Result<(Prepared, Sam), TrainError> {
     session.event(Event::Stage("reading the data set"));
     let dataset = Dataset::open(&recipe.data.path)?;
+    recipe.train.loss.check_classes(dataset.n_classes)?;
     // Before the splits are drawn: they are the recipe's, the hash is the data's.
-    let data_sha256 = dataset.sha256()?;
+    let watch = DataWatch::new(&dataset)?;
     let dataset = assign_splits(recipe, dataset)?;
     let needed = [
         (Split::Train, "assign some cases to it in the split file"),
@@ -96,11 +100,12 @@ pub(crate) fn prepare(
     let origin = Origin {
         recipe_sha256: recipe.sha256()?,
         weights_sha256: base.weights_sha256,
-        data_sha256,
+        data_sha256: watch.sha256().to_owned(),
     };
     let prepared = Prepared {
         dataset,
         train,
+        watch,
         report,
         origin,
     };
@@ -146,19 +151,18 @@ pub(crate) fn trainer(
     let steps_per_epoch = loader.as_ref().map_or(0, TrainLoader::batches_per_epoch) as u64;
     let total = steps_per_epoch * config.epochs;
     let parts = TrainerParts {
+        optimizer: optimizer(recipe, &model)?,
+        ema: (config.ema > 0.0).then(|| Ema::new(config.ema, &model)),
         model,
-        optimizer: Optimizer::new(OptimizerConfig {
-            lr: config.lr,
-            spectrum_lr: config.spectrum_lr.unwrap_or(config.lr),
-            weight_decay: config.weight_decay,
-            spectrum: salt_peft::spectrum_group(),
-        }),
-        schedule: Schedule::new(config.decay, config.warmup, config.lr_floor, total),
+        schedule: config.schedule(total),
         loader,
         steps_per_epoch,
         val: prepared.dataset.only(Split::Val),
+        watch: prepared.watch.clone(),
+        evaluate: evaluate_config(recipe, &prepared.dataset),
         prompts: recipe.prompts,
         view: recipe.view(),
+        inference: recipe.inference,
         device: device.clone(),
         config,
     };
@@ -169,6 +173,23 @@ pub(crate) fn trainer(
     Ok(Trainer::new(parts, progress))
 }
 
+/// The optimiser of a recipe, every group of which has to name something that is trained.
+fn optimizer(recipe: &Recipe, model: &Sam) -> Result<Optimizer, TrainError> {
+    let groups = recipe.train.parameter_groups()?;
+    // The spectrum's group is always there; not every method has one.
+    let named = Groups {
+        groups: groups.groups[1..].to_vec(),
+        ..groups.clone()
+    };
+    if let Some(group) = named.without_members(model) {
+        return Err(TrainError::EmptyGroup {
+            group: group.name.clone(),
+            method: recipe.adapter.method(),
+        });
+    }
+    Ok(Optimizer::new(recipe.train.optimizer.rule(), groups))
+}
+
 /// Batches of the training cases, which stay in their files.
 fn loader(recipe: &Recipe, prepared: &Prepared) -> Result<TrainLoader, TrainError> {
     let config = &recipe.train;
@@ -177,7 +198,7 @@ fn loader(recipe: &Recipe, prepared: &Prepared) -> Result<TrainLoader, TrainErro
         n => n,
     };
     let config = LoaderConfig {
-        batch_size: config.batch_size,
+        batch_size: config.batch_size * config.accumulate,
         samples_per_epoch,
         seed: config.seed,
         workers: config.workers,

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
 use crate::recipe::EvaluationPrompts;
-use crate::run_dir::write_atomic;
 
 /// The document; names are a contract with the benchmark and its readers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -93,17 +92,17 @@ pub struct Memory {
 }
 
 impl RunResult {
-    /// Write the document, atomically.
+    /// The document.
     ///
     /// # Errors
-    /// The file cannot be written.
-    pub fn save(&self, path: &Path) -> Result<(), TrainError> {
+    /// A number that JSON does not know.
+    pub fn to_json(&self) -> Result<String, TrainError> {
         let mut text = serde_json::to_string_pretty(self)?;
         text.push('\n');
-        write_atomic(path, text.as_bytes())
+        Ok(text)
     }
 
-    /// Read it back.
+    /// Read a file of it.
     ///
     /// # Errors
     /// The file cannot be read or is another document.

@@ -1,6 +1,7 @@
 //! From recipe to run directory: train, resume, plan.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use burn::module::Module as _;
@@ -9,14 +10,14 @@ use salt_peft::AttachReport;
 use serde_json::json;
 
 use crate::base_model;
-use crate::checkpoint::Checkpoint;
 use crate::error::TrainError;
 use crate::finish::finish;
 use crate::observer::{Event, Session};
 use crate::prepare::{Prepared, prepare, trainer};
 use crate::recipe::Recipe;
 use crate::result::RunResult;
-use crate::run_dir::{RunDir, write_atomic};
+use crate::run_dir::RunDir;
+use crate::scalar_observer::ScalarObserver;
 use crate::trainer::{Ended, Trainer};
 
 /// Version of Burn that this crate is built over (the workspace pins it exactly).
@@ -62,11 +63,13 @@ pub fn train(
     // Nothing is written before the inputs have proved good.
     let (prepared, model) = prepare(recipe, &device, session)?;
     let trainer = trainer(recipe, &prepared, model, &device)?;
-    let run = RunDir::create(out)?;
-    let _lock = run.lock()?;
+    let run = RunDir::create(out)?.through(Arc::clone(&session.files));
+    let lock = run.lock()?;
     // Another process may have begun and ended between the first look and the lock.
     RunDir::check_no_run(out)?;
-    write_atomic(&run.recipe(), recipe.to_toml()?.as_bytes())?;
+    run.write(&run.recipe(), recipe.to_toml()?.as_bytes())?;
+    run.make_ready()?;
+    tell(lock.warning.as_slice(), &run, session);
     log_begin("start", &run, &prepared, machine)?;
     drive(recipe, &prepared, trainer, &run, machine, session)
 }
@@ -80,19 +83,27 @@ pub fn resume(
     machine: &Machine,
     session: &mut Session<'_>,
 ) -> Result<Outcome, TrainError> {
-    let run = RunDir::open(run)?;
-    let _lock = run.lock()?;
+    let run = RunDir::open(run)?.through(Arc::clone(&session.files));
+    let lock = run.lock()?;
     if run.result().is_file() {
-        return Ok(Outcome::Finished(Box::new(RunResult::load(&run.result())?)));
+        let result = RunResult::load(&run.result())?;
+        // The run may have been cut off between its result and this.
+        if let Err(e) = run.checkpoint_folder().clear() {
+            run.warn(session, &e.to_string());
+        }
+        return Ok(Outcome::Finished(Box::new(result)));
     }
+    tell(lock.warning.as_slice(), &run, session);
+    run.make_ready()?;
+    let found = run.checkpoint_folder().newest()?;
+    tell(&found.warnings, &run, session);
     let recipe = Recipe::read(&run.recipe(), &[])?;
     let device = machine.device.clone().autodiff();
     let (prepared, model) = prepare(&recipe, &device, session)?;
     let mut trainer = trainer(&recipe, &prepared, model, &device)?;
-    if run.last_checkpoint().is_file() {
-        trainer = trainer.restore(Checkpoint::load(&run.last_checkpoint())?)?;
+    if let Some(checkpoint) = found.checkpoint {
+        trainer = trainer.restore(checkpoint)?;
     }
-    run.create_folders()?;
     log_begin("resume", &run, &prepared, machine)?;
     drive(&recipe, &prepared, trainer, &run, machine, session)
 }
@@ -123,25 +134,40 @@ fn drive(
     session: &mut Session<'_>,
 ) -> Result<Outcome, TrainError> {
     session.event(Event::Stage("training"));
-    let trained = match trainer.run(run, session)? {
+    let mut scalars = ScalarObserver::begin(run, trainer.steps_done(), session.observer);
+    let mut watched = Session::new(&mut scalars, session.interrupt.clone());
+    let mut trained = match trainer.run(run, &mut watched)? {
         Ended::Finished(trained) => *trained,
-        Ended::Interrupted { epoch, step } => return interrupted(run, epoch, step),
+        Ended::Interrupted { epoch, step } => {
+            return Ok(interrupted(run, epoch, step, session));
+        }
     };
     let (epoch, step) = (trained.progress.epoch, trained.progress.step);
-    match finish(recipe, prepared, trained, run, machine, session)? {
-        Some(result) => Ok(Outcome::Finished(Box::new(result))),
-        None => interrupted(run, epoch, step),
+    let not_saved = trained.not_saved.take();
+    match (
+        finish(recipe, prepared, trained, run, machine, session)?,
+        not_saved,
+    ) {
+        (Some(result), _) => Ok(Outcome::Finished(Box::new(result))),
+        (None, Some(error)) => Err(error),
+        (None, None) => Ok(interrupted(run, epoch, step, session)),
     }
 }
 
-fn interrupted(run: &RunDir, epoch: u64, step: u64) -> Result<Outcome, TrainError> {
-    run.append_log(&json!({
-        "event": "interrupt",
-        "unix_s": unix_seconds(),
-        "epoch": epoch,
-        "step": step,
-    }))?;
-    Ok(Outcome::Interrupted { epoch, step })
+fn interrupted(run: &RunDir, epoch: u64, step: u64, session: &mut Session<'_>) -> Outcome {
+    let line =
+        json!({"event": "interrupt", "unix_s": unix_seconds(), "epoch": epoch, "step": step});
+    if let Err(e) = run.append_log(&line) {
+        run.warn(session, &e.to_string());
+    }
+    Outcome::Interrupted { epoch, step }
+}
+
+/// Passes warnings on.
+fn tell(warnings: &[String], run: &RunDir, session: &mut Session<'_>) {
+    for warning in warnings {
+        run.warn(session, warning);
+    }
 }
 
 fn log_begin(

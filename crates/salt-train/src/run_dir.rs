@@ -3,22 +3,25 @@
 //! Every file is written beside its place, synced and renamed over it, so a killed process
 //! leaves the old file or the new one. A lock file keeps two processes out of one directory.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::Write as _;
+use std::fs::{self, OpenOptions};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use serde_json::json;
+
+use crate::checkpoint_folder::CheckpointFolder;
+use crate::durable::{Files, SystemFiles, folder_of, is_partial, replace};
 use crate::error::TrainError;
+use crate::observer::{Event, Session};
+use crate::run::unix_seconds;
+use crate::run_lock::{LOCK, RunLock};
 
 /// A run directory that exists.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct RunDir {
     root: PathBuf,
-}
-
-/// Held while a process writes into a run directory; the system releases it with the process.
-#[derive(Debug)]
-pub struct RunLock {
-    _file: File,
+    files: Arc<dyn Files>,
 }
 
 impl RunDir {
@@ -28,8 +31,11 @@ impl RunDir {
     /// [`TrainError::RunExists`], [`TrainError::NotVacant`].
     pub fn check_vacant(root: &Path) -> Result<(), TrainError> {
         Self::check_no_run(root)?;
-        let mut entries = root.read_dir().into_iter().flatten();
-        if entries.next().is_some() {
+        // A run that was killed before its recipe was written has left a lock and half a recipe.
+        let is_ours =
+            |name: &str| name == LOCK || name.starts_with("recipe.toml.") && is_partial(name);
+        let mut entries = root.read_dir().into_iter().flatten().flatten();
+        if entries.any(|entry| !entry.file_name().to_str().is_some_and(is_ours)) {
             return Err(TrainError::NotVacant {
                 path: root.to_owned(),
             });
@@ -56,17 +62,38 @@ impl RunDir {
     /// As [`RunDir::check_vacant`].
     pub fn create(root: &Path) -> Result<Self, TrainError> {
         Self::check_vacant(root)?;
-        let run = Self {
-            root: root.to_owned(),
-        };
-        run.create_folders()?;
-        Ok(run)
+        fs::create_dir_all(root).map_err(|e| TrainError::io(root, e))?;
+        Ok(Self::at(root))
     }
 
-    /// Makes whichever of the folders a run writes to is missing.
-    pub(crate) fn create_folders(&self) -> Result<(), TrainError> {
-        for dir in [self.root.clone(), self.checkpoints(), self.overlays()] {
-            fs::create_dir_all(&dir).map_err(|e| TrainError::io(&dir, e))?;
+    fn at(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            files: Arc::new(SystemFiles),
+        }
+    }
+
+    /// The same directory, written through other files.
+    pub(crate) fn through(self, files: Arc<dyn Files>) -> Self {
+        Self { files, ..self }
+    }
+
+    /// Makes whichever of the folders a run writes to is missing, and removes what writes that were cut off
+    /// have left.
+    pub(crate) fn make_ready(&self) -> Result<(), TrainError> {
+        let folders = [self.checkpoints(), self.overlays()];
+        for folder in &folders {
+            fs::create_dir_all(folder).map_err(|e| TrainError::io(folder, e))?;
+        }
+        self.sync(&self.root)?;
+        // The folder above is not ours, and may be one that we cannot open.
+        let _ = self.sync(folder_of(&self.root));
+        for folder in folders.iter().chain([&self.root]) {
+            let names = self.files.list(folder).unwrap_or_default();
+            for name in names.iter().filter(|name| is_partial(name)) {
+                // It is in nobody's way.
+                let _ = self.files.remove(&folder.join(name));
+            }
         }
         Ok(())
     }
@@ -76,9 +103,7 @@ impl RunDir {
     /// # Errors
     /// [`TrainError::NotARun`] when it holds no recipe.
     pub fn open(root: &Path) -> Result<Self, TrainError> {
-        let run = Self {
-            root: root.to_owned(),
-        };
+        let run = Self::at(root);
         if run.recipe().is_file() {
             Ok(run)
         } else {
@@ -93,20 +118,7 @@ impl RunDir {
     /// # Errors
     /// [`TrainError::Locked`] when another process holds it.
     pub fn lock(&self) -> Result<RunLock, TrainError> {
-        let path = self.root.join(".lock");
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(|e| TrainError::io(&path, e))?;
-        match file.try_lock() {
-            Ok(()) => Ok(RunLock { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(TrainError::Locked {
-                path: self.root.clone(),
-            }),
-            Err(TryLockError::Error(e)) => Err(TrainError::io(&path, e)),
-        }
+        RunLock::take(&self.root)
     }
 
     /// The directory itself.
@@ -154,9 +166,9 @@ impl RunDir {
         self.root.join("checkpoints")
     }
 
-    /// `checkpoints/last.safetensors`, the state a run resumes from.
-    pub fn last_checkpoint(&self) -> PathBuf {
-        self.checkpoints().join("last.safetensors")
+    /// What is in `checkpoints/`.
+    pub fn checkpoint_folder(&self) -> CheckpointFolder {
+        CheckpointFolder::new(Arc::clone(&self.files), self.checkpoints())
     }
 
     /// `overlays/`.
@@ -164,34 +176,56 @@ impl RunDir {
         self.root.join("overlays")
     }
 
+    /// Write a file of the run whole or not at all.
+    pub(crate) fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
+        replace(&*self.files, path, bytes).map_err(|e| TrainError::io(path, e))
+    }
+
+    /// Make the bytes of a file or the names in a folder survive a crash.
+    pub(crate) fn sync(&self, path: &Path) -> Result<(), TrainError> {
+        self.files.sync(path).map_err(|e| TrainError::io(path, e))
+    }
+
+    /// `overlays/val/`, of validation cases during training; made when there is something to draw.
+    pub fn val_overlays(&self) -> PathBuf {
+        self.overlays().join("val")
+    }
+
     /// Append one JSON document as a line of `log.jsonl`.
     pub fn append_log(&self, line: &serde_json::Value) -> Result<(), TrainError> {
         let path = self.log();
-        let mut file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .map_err(|e| TrainError::io(&path, e))?;
-        writeln!(file, "{line}").map_err(|e| TrainError::io(&path, e))
+        let append = || {
+            let mut file = OpenOptions::new()
+                .create(true)
+                .read(true)
+                .append(true)
+                .open(&path)?;
+            // A line that was cut off is ended first, or it would spoil this one.
+            let mut last = *b"\n";
+            if file.seek(SeekFrom::End(-1)).is_ok() {
+                file.read_exact(&mut last)?;
+            }
+            let end = if last == *b"\n" { "" } else { "\n" };
+            file.write_all(format!("{end}{line}\n").as_bytes())
+        };
+        append().map_err(|e| TrainError::io(&path, e))
+    }
+
+    /// Say what went wrong without ending the run, to the observer and in `log.jsonl`.
+    pub(crate) fn warn(&self, session: &mut Session<'_>, what: &str) {
+        session.event(Event::Warning(what));
+        // It has been said; where the disk is what went wrong, the log may not take it.
+        let _ = self
+            .append_log(&json!({"event": "warning", "unix_s": unix_seconds(), "message": what}));
     }
 }
 
-/// Write a file whole or not at all: temporary sibling, sync, rename.
+/// Write a file whole or not at all.
+///
+/// # Errors
+/// [`TrainError::Io`].
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.partial", std::process::id()));
-    let partial = path.with_file_name(name);
-    let write = || -> std::io::Result<()> {
-        let mut file = File::create(&partial)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&partial, path)
-    };
-    write().map_err(|e| {
-        // The write failed; what is left of it is of no use to anyone.
-        let _ = fs::remove_file(&partial);
-        TrainError::io(path, e)
-    })
+    replace(&SystemFiles, path, bytes).map_err(|e| TrainError::io(path, e))
 }
 
 #[cfg(test)]
@@ -208,33 +242,29 @@ mod tests {
         ));
         let run = RunDir::create(&root).unwrap();
         write_atomic(&run.recipe(), b"x").unwrap();
-        assert_eq!(RunDir::open(&root).unwrap(), run);
+        assert_eq!(RunDir::open(&root).unwrap().root(), run.root());
         let error = RunDir::create(&root).unwrap_err();
         assert!(matches!(&error, TrainError::RunExists { .. }));
         assert!(error.to_string().contains("salt resume"), "{error}");
     }
 
     #[test]
-    fn a_second_writer_is_refused_until_the_first_lets_go() {
+    fn what_a_start_that_was_killed_has_left_is_nobodys() {
         let tmp = tempfile::tempdir().unwrap();
+        drop(RunDir::create(tmp.path()).unwrap().lock().unwrap());
+        fs::write(tmp.path().join("recipe.toml.7.partial"), "half").unwrap();
         let run = RunDir::create(tmp.path()).unwrap();
-        let lock = run.lock().unwrap();
-        assert!(matches!(run.lock(), Err(TrainError::Locked { .. })));
-        drop(lock);
-        assert!(run.lock().is_ok());
+        run.make_ready().unwrap();
+        assert!(!tmp.path().join("recipe.toml.7.partial").exists());
+        let error = RunDir::create(tmp.path()).unwrap_err();
+        assert!(matches!(&error, TrainError::NotVacant { .. }), "{error}");
     }
 
     #[test]
-    fn an_atomic_write_replaces_the_file_and_leaves_nothing_beside_it() {
+    fn an_atomic_write_that_fails_names_the_file() {
         let tmp = tempfile::tempdir().unwrap();
-        let path = tmp.path().join("f");
-        write_atomic(&path, b"old").unwrap();
-        write_atomic(&path, b"new").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"new");
-        assert_eq!(fs::read_dir(tmp.path()).unwrap().count(), 1);
-        let error = write_atomic(&tmp.path().join("missing/f"), b"x")
-            .unwrap_err()
-            .to_string();
+        let path = tmp.path().join("missing/f");
+        let error = write_atomic(&path, b"x").unwrap_err().to_string();
         assert!(error.contains("missing"), "{error}");
     }
 
@@ -248,5 +278,9 @@ mod tests {
             fs::read_to_string(run.log()).unwrap(),
             "{\"event\":\"a\"}\n{\"event\":\"b\"}\n"
         );
+        fs::write(run.log(), "{\"event\":\"a\"}\n{\"ev").unwrap();
+        run.append_log(&serde_json::json!({"event": "b"})).unwrap();
+        let text = fs::read_to_string(run.log()).unwrap();
+        assert_eq!(text.lines().last(), Some("{\"event\":\"b\"}"));
     }
 }

@@ -4,8 +4,10 @@ use burn::tensor::{Device, Tensor, TensorData};
 use salt_data::{Canvas, ImageRgb, LabelMap, LoadedCase, View, Window, inference_inputs};
 use salt_sam::{ClassPrompt, Sam, SamError, upscale_masks};
 
+use crate::components::clean;
 use crate::error::TrainError;
-use crate::recipe::EvaluationPrompts;
+use crate::mirror::MIRRORS;
+use crate::recipe::{EvaluationPrompts, InferenceSection};
 
 /// A model ready to segment images of any size.
 #[derive(Debug)]
@@ -13,6 +15,7 @@ pub struct Segmenter {
     model: Sam,
     view: View,
     batch: usize,
+    inference: InferenceSection,
     device: Device,
 }
 
@@ -24,11 +27,19 @@ impl Segmenter {
             model,
             view,
             batch: batch.max(1),
+            inference: InferenceSection::default(),
             device: device.clone().without_autodiff(),
         }
     }
 
-    /// Logits of every class at the image's own size.
+    /// The same with test-time augmentation and cleaning as asked for.
+    #[must_use]
+    pub fn with_inference(self, inference: InferenceSection) -> Self {
+        Self { inference, ..self }
+    }
+
+    /// Logits of every class at the image's own size; with `inference.mirror` the mean over the image and its mirror
+    /// images.
     ///
     /// # Shapes
     /// Row-major `[classes, height, width]`.
@@ -36,7 +47,19 @@ impl Segmenter {
     /// # Errors
     /// From the view, for images it cannot cut.
     pub fn logits(&self, image: &ImageRgb) -> Result<Vec<f32>, TrainError> {
-        self.prompted_logits(image, &[])
+        let mut sum = self.prompted_logits(image, &[])?;
+        if self.inference.mirror {
+            for mirror in MIRRORS {
+                let mut logits = self.prompted_logits(&mirror.image(image), &[])?;
+                mirror.maps(&mut logits, image.width, image.height);
+                sum.iter_mut()
+                    .zip(logits)
+                    .for_each(|(sum, logit)| *sum += logit);
+            }
+            let n = (1 + MIRRORS.len()) as f32;
+            sum.iter_mut().for_each(|logit| *logit /= n);
+        }
+        Ok(sum)
     }
 
     /// With a prompt per class of an image that is one window, or with none.
@@ -59,12 +82,13 @@ impl Segmenter {
     }
 
     /// The class of every pixel: the foreground class of the largest logit where that is
-    /// positive (probability above one half), background elsewhere.
+    /// positive (probability above one half), background elsewhere; components are cleaned as asked for.
     ///
     /// # Errors
     /// As [`Segmenter::logits`].
     pub fn labels(&self, image: &ImageRgb) -> Result<LabelMap, TrainError> {
-        Ok(label_map(image, &self.logits(image)?))
+        let logits = self.logits(image)?;
+        Ok(self.label_map(image, &logits))
     }
 
     /// [`Segmenter::labels`] of a case's image, asked as `prompts` says with what its masks show.
@@ -77,8 +101,21 @@ impl Segmenter {
         prompts: EvaluationPrompts,
     ) -> Result<LabelMap, TrainError> {
         let prompts = prompts.of_case(&case.labels, &self.view, self.model.n_classes());
+        if prompts.is_empty() {
+            return self.labels(&case.image);
+        }
         let logits = self.prompted_logits(&case.image, &prompts)?;
-        Ok(label_map(&case.image, &logits))
+        Ok(self.label_map(&case.image, &logits))
+    }
+
+    fn label_map(&self, image: &ImageRgb, logits: &[f32]) -> LabelMap {
+        let mut map = LabelMap {
+            width: image.width,
+            height: image.height,
+            classes: argmax(logits, image.width * image.height),
+        };
+        clean(&mut map, &self.inference);
+        map
     }
 
     /// `[windows, classes, size, size]`, row-major.
@@ -101,14 +138,6 @@ impl Segmenter {
             .into_data()
             .iter::<f32>()
             .collect())
-    }
-}
-
-fn label_map(image: &ImageRgb, logits: &[f32]) -> LabelMap {
-    LabelMap {
-        width: image.width,
-        height: image.height,
-        classes: argmax(logits, image.width * image.height),
     }
 }
 

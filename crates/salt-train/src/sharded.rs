@@ -17,14 +17,15 @@ use burn::tensor::Tensor;
 pub(crate) struct ShardedGradients {
     /// Sum over shards; multiply by `1 / shards` for the mean.
     pub(crate) gradients: GradientsParams,
-    /// One loss per shard.
+    /// One loss per shard, round after round.
     pub(crate) losses: Vec<f64>,
 }
 
-/// Computes `loss(model, shard)` and its gradients for every shard, each on its own thread.
+/// Computes `loss(model, shard)` and its gradients for every shard of every round: the shards of a round at once, each
+/// on its own thread, and the rounds one after the other.
 pub(crate) fn sharded_gradients<M, S>(
     model: &M,
-    shards: Vec<S>,
+    rounds: Vec<Vec<S>>,
     loss: impl Fn(&M, S) -> Tensor<1> + Sync,
 ) -> ShardedGradients
 where
@@ -37,13 +38,37 @@ where
         let gradients = GradientsParams::from_grads(loss.backward(), &model);
         (f64::from(value), gradients)
     };
-    let results: Vec<(f64, GradientsParams)> = std::thread::scope(|scope| {
+    let mut sum = GradientsAccumulator::new();
+    let mut losses = Vec::new();
+    for shards in rounds {
+        for (value, gradients) in at_once(model, shards, &one) {
+            losses.push(value);
+            sum.accumulate(model, gradients);
+        }
+    }
+    ShardedGradients {
+        gradients: sum.grads(),
+        losses,
+    }
+}
+
+/// The results of one round, in the order of its shards.
+fn at_once<M, S>(
+    model: &M,
+    shards: Vec<S>,
+    one: &(impl Fn(M, S) -> (f64, GradientsParams) + Sync),
+) -> Vec<(f64, GradientsParams)>
+where
+    M: Module,
+    S: Send,
+{
+    std::thread::scope(|scope| {
         let mut shards = shards.into_iter();
         let first = shards.next();
         let handles: Vec<_> = shards
             .map(|shard| {
                 let model = model.valid().train();
-                scope.spawn(|| one(model, shard))
+                scope.spawn(move || one(model, shard))
             })
             .collect();
         let mut results: Vec<_> = first
@@ -58,17 +83,7 @@ where
             );
         }
         results
-    });
-    let mut sum = GradientsAccumulator::new();
-    let mut losses = Vec::with_capacity(results.len());
-    for (value, gradients) in results {
-        losses.push(value);
-        sum.accumulate(model, gradients);
-    }
-    ShardedGradients {
-        gradients: sum.grads(),
-        losses,
-    }
+    })
 }
 
 #[cfg(test)]
@@ -83,14 +98,21 @@ mod tests {
         let layer = LinearConfig::new(5, 3).init(&device);
         let x = Tensor::<2>::random([4, 5], Distribution::Normal(0.0, 1.0), &device);
         let loss = |layer: &Linear, x: Tensor<2>| layer.forward(x).powi_scalar(2).sum();
-        let shards = vec![x.clone().narrow(0, 0, 1), x.clone().narrow(0, 1, 3)];
-        let sharded = sharded_gradients(&layer, shards, loss);
-        let whole = sharded_gradients(&layer, vec![x], loss);
+        let part = |from, n| x.clone().narrow(0, from, n);
+        let whole = sharded_gradients(&layer, vec![vec![x.clone()]], loss);
         let grad =
             |g: &ShardedGradients| g.gradients.get::<2>(layer.weight.id).unwrap().into_data();
-        grad(&sharded)
-            .assert_approx_eq::<f32>(&grad(&whole), burn::tensor::Tolerance::absolute(1e-4));
-        let sum: f64 = sharded.losses.iter().sum();
-        assert!((sum - whole.losses[0]).abs() < 1e-4 && sharded.losses.len() == 2);
+        for rounds in [
+            vec![vec![part(0, 1), part(1, 3)]],
+            vec![vec![part(0, 1)], vec![part(1, 3)]],
+            vec![vec![part(0, 2), part(2, 1)], vec![part(3, 1)]],
+        ] {
+            let shards: usize = rounds.iter().map(Vec::len).sum();
+            let sharded = sharded_gradients(&layer, rounds, loss);
+            grad(&sharded)
+                .assert_approx_eq::<f32>(&grad(&whole), burn::tensor::Tolerance::absolute(1e-4));
+            let sum: f64 = sharded.losses.iter().sum();
+            assert!((sum - whole.losses[0]).abs() < 1e-4 && sharded.losses.len() == shards);
+        }
     }
 }

@@ -7,33 +7,41 @@
 use std::time::Instant;
 
 use burn::module::Module as _;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 use salt_data::{Batch, Dataset, TrainLoader, View};
 use salt_peft::tails::fit_tails;
-use salt_sam::{ClassPrompt, Sam, upscale_masks};
+use salt_sam::Sam;
 use serde_json::json;
 
+use crate::batch_loss::batch_loss;
+use crate::batch_parts::split_batch;
 use crate::checkpoint::{Checkpoint, Progress, TensorMap};
 use crate::curves;
+use crate::data_watch::DataWatch;
+use crate::ema::Ema;
 use crate::epoch_table::{self, EpochRow};
 use crate::error::TrainError;
-use crate::evaluate::quick_scores;
-use crate::loss::{LossConfig, Targets};
+use crate::evaluate::EvaluateConfig;
 use crate::observer::{Event, Session};
 use crate::optimizer::{Optimizer, clip_scale, global_norm};
 use crate::prompts::Place;
-use crate::recipe::{PromptSection, TrainSection};
-use crate::run_dir::{RunDir, write_atomic};
+use crate::recipe::{InferenceSection, PromptSection, TrainSection};
+use crate::run_dir::RunDir;
+use crate::saves::Saves;
 use crate::schedule::Schedule;
 use crate::segment::Segmenter;
 use crate::sharded::sharded_gradients;
 use crate::tail_schedule::exchange;
+use crate::val_overlays;
+use crate::validate::{Validation, validate};
 
 /// What the loop is given.
 pub(crate) struct TrainerParts {
     /// Model with its adapter, on the autodiff device.
     pub model: Sam,
     pub optimizer: Optimizer,
+    /// `None` where no average is kept.
+    pub ema: Option<Ema>,
     pub schedule: Schedule,
     pub config: TrainSection,
     pub prompts: Option<PromptSection>,
@@ -42,7 +50,11 @@ pub(crate) struct TrainerParts {
     pub steps_per_epoch: u64,
     /// The validation cases, which stay in their files.
     pub val: Dataset,
+    pub watch: DataWatch,
+    /// How they are scored.
+    pub evaluate: EvaluateConfig,
     pub view: View,
+    pub inference: InferenceSection,
     /// Autodiff device.
     pub device: Device,
 }
@@ -55,6 +67,9 @@ pub(crate) struct Trainer {
     step_ms: Vec<f64>,
     /// Warnings of the cache that have been passed on.
     cache_warnings: usize,
+    saves: Saves,
+    /// Since when time has not been counted as training.
+    counted: Instant,
 }
 
 /// How the loop ended.
@@ -75,6 +90,8 @@ pub(crate) struct Trained {
     pub model: Sam,
     pub progress: Progress,
     pub step_ms: Vec<f64>,
+    /// What to say of a stop from here on, where this state could not be saved.
+    pub not_saved: Option<TrainError>,
 }
 
 /// One optimiser step.
@@ -88,11 +105,13 @@ impl Trainer {
     /// A loop at its beginning.
     pub(crate) fn new(parts: TrainerParts, progress: Progress) -> Self {
         Self {
+            saves: Saves::new(&parts.config),
             parts,
             progress,
             best: TensorMap::new(),
             step_ms: Vec::new(),
             cache_warnings: 0,
+            counted: Instant::now(),
         }
     }
 
@@ -103,9 +122,18 @@ impl Trainer {
         self.parts
             .optimizer
             .load_state(checkpoint.optimizer, &self.parts.device)?;
+        if let Some(ema) = &mut self.parts.ema {
+            ema.load_state(checkpoint.ema, &self.parts.device)?;
+        }
         self.best = checkpoint.best;
         self.progress = checkpoint.progress;
+        self.saves.stand_at(&self.progress);
         Ok(self)
+    }
+
+    /// Optimiser steps completed.
+    pub(crate) fn steps_done(&self) -> u64 {
+        self.progress.step
     }
 
     /// Run to the end, or until the session is interrupted.
@@ -114,18 +142,22 @@ impl Trainer {
         run: &RunDir,
         session: &mut Session<'_>,
     ) -> Result<Ended, TrainError> {
-        while self.progress.epoch < self.parts.config.epochs && !self.out_of_patience() {
-            let started = Instant::now();
-            let completed = self.epoch(session)?;
+        self.counted = Instant::now();
+        let mut not_saved = None;
+        while self.has_epochs_left() {
+            let completed = self.epoch(run, session)?;
             self.report_cache(session);
-            if completed {
-                self.close_epoch(run, session)?;
+            self.parts.watch.check()?;
+            self.count_time();
+            let closed = completed && self.close_epoch(run, session)?;
+            let stopped = !closed || session.interrupt.is_set();
+            let due = self.saves.due_after_epoch(self.progress.step);
+            if stopped || due || !self.has_epochs_left() {
+                not_saved = self.save(run, session, !stopped)?;
             }
-            self.progress.train_s += started.elapsed().as_secs_f64();
-            self.checkpoint()?.save(&run.last_checkpoint())?;
-            if !completed || session.interrupt.is_set() {
+            if stopped {
                 let Progress { epoch, step, .. } = self.progress;
-                return Ok(Ended::Interrupted { epoch, step });
+                return not_saved.map_or(Ok(Ended::Interrupted { epoch, step }), Err);
             }
         }
         let mut model = self.parts.model;
@@ -136,11 +168,20 @@ impl Trainer {
             model,
             progress: self.progress,
             step_ms: self.step_ms,
+            not_saved,
         })))
     }
 
+    fn has_epochs_left(&self) -> bool {
+        self.progress.epoch < self.parts.config.epochs && !self.out_of_patience()
+    }
+
     /// The batches of the epoch that runs now, from where it stands. False when interrupted.
-    fn epoch(&mut self, session: &mut Session<'_>) -> Result<bool, TrainError> {
+    fn epoch(&mut self, run: &RunDir, session: &mut Session<'_>) -> Result<bool, TrainError> {
+        if self.progress.batch >= self.parts.steps_per_epoch {
+            // Stopped between the last batch and the validation.
+            return Ok(true);
+        }
         let (epoch, first) = (self.progress.epoch, self.progress.batch as usize);
         let loader = self.parts.loader.as_ref();
         let mut batches = loader.map(|loader| loader.batches(epoch, first));
@@ -149,7 +190,8 @@ impl Trainer {
             let Some(batch) = batches.as_mut().and_then(Iterator::next) else {
                 break;
             };
-            self.progress.data_wait_s += waiting.elapsed().as_secs_f64();
+            let wait_s = waiting.elapsed().as_secs_f64();
+            self.progress.data_wait_s += wait_s;
             let started = Instant::now();
             let outcome = self.step(batch?)?;
             let step_ms = started.elapsed().as_secs_f64() * 1e3;
@@ -159,6 +201,9 @@ impl Trainer {
             self.progress.loss_sum += outcome.loss;
             self.progress.norm_sum += outcome.grad_norm;
             self.exchange_tails()?;
+            if let Some(ema) = &mut self.parts.ema {
+                ema.update(&self.parts.model, self.progress.step);
+            }
             session.event(Event::Step {
                 epoch: epoch + 1,
                 epochs: self.parts.config.epochs,
@@ -167,9 +212,17 @@ impl Trainer {
                 loss: outcome.loss,
                 lr: outcome.lr,
                 step_ms,
+                wait_ms: wait_s * 1e3,
             });
             if session.interrupt.is_set() {
                 break;
+            }
+            // At the end of an epoch its validation belongs into the checkpoint.
+            if self.progress.batch < self.parts.steps_per_epoch
+                && self.saves.due_within_epoch(self.progress.step)
+            {
+                // It has been said, and the next one tries again.
+                self.save(run, session, true)?;
             }
         }
         Ok(self.progress.batch >= self.parts.steps_per_epoch)
@@ -198,16 +251,25 @@ impl Trainer {
         let mut place = Place {
             seed: config.seed,
             epoch: self.progress.epoch,
-            sample: self.progress.batch as usize * config.batch_size,
+            sample: self.progress.batch as usize * config.batch_size * config.accumulate,
         };
-        let with_prompts = |shard: Batch| {
+        let mut with_prompts = |shard: Batch| {
             let drawn = prompts.map(|prompts| prompts.draw(place, &shard, model.n_classes()));
             place.sample += shard.size;
             (shard, drawn)
         };
-        let shards = split_batch(batch, config.shards);
-        let shards = shards.into_iter().map(with_prompts).collect();
-        let sharded = sharded_gradients(model, shards, |model, (shard, prompts)| {
+        let rounds = batch.size.div_ceil(config.batch_size);
+        let mut with_all = |part| {
+            split_batch(part, config.shards)
+                .into_iter()
+                .map(&mut with_prompts)
+                .collect()
+        };
+        let rounds = split_batch(batch, rounds)
+            .into_iter()
+            .map(&mut with_all)
+            .collect();
+        let sharded = sharded_gradients(model, rounds, |model, (shard, prompts)| {
             let share = shard.size as f64 / size;
             batch_loss(model, &config.loss, shard, prompts.as_deref(), device) * share
         });
@@ -254,33 +316,33 @@ impl Trainer {
         Ok(())
     }
 
-    /// Validate when it is time, write the epoch's row and make ready for the next.
-    fn close_epoch(&mut self, run: &RunDir, session: &mut Session<'_>) -> Result<(), TrainError> {
-        let p = &mut self.progress;
+    /// Validate when it is time, write the epoch's row and make ready for the next. False, with nothing changed,
+    /// when interrupted in the validation.
+    fn close_epoch(&mut self, run: &RunDir, session: &mut Session<'_>) -> Result<bool, TrainError> {
+        let epoch = self.progress.epoch + 1;
         let config = &self.parts.config;
-        let batches = p.batch.max(1) as f64;
-        p.epoch += 1;
-        let due = p.epoch.is_multiple_of(config.validate_every) || p.epoch == config.epochs;
-        let [val_dice, val_iou] = if due {
-            let model = salt_peft::merge(self.parts.model.valid())?;
-            let segmenter = Segmenter::new(
-                model,
-                self.parts.view,
-                config.eval_batch,
-                &self.parts.device,
-            );
-            let prompts = self.parts.prompts.unwrap_or_default().evaluate;
-            quick_scores(&segmenter, &self.parts.val, prompts)?
+        let due = epoch.is_multiple_of(config.validate_every) || epoch == config.epochs;
+        let validation = if due {
+            self.validate(epoch, run, session)?
         } else {
-            [None; 2]
+            Some(Validation::none(config.validation))
         };
-        // No defined Dice (every validation mask empty and nothing predicted) counts as 0.
-        let score = val_dice.unwrap_or(0.0);
+        let Some(validation) = validation else {
+            return Ok(false);
+        };
+        let p = &mut self.progress;
+        let batches = p.batch.max(1) as f64;
+        p.epoch = epoch;
+        // No defined score (every validation mask empty and nothing predicted) counts as 0.
+        let score = validation.selected(config.select_by).unwrap_or(0.0);
         let best = due && (p.best_epoch == 0 || score > p.best_score);
         if best {
             p.best_epoch = p.epoch;
             p.best_score = score;
-            self.best = salt_peft::trainable_state(&self.parts.model)?;
+            self.best = match &self.parts.ema {
+                Some(ema) => ema.state()?,
+                None => salt_peft::trainable_state(&self.parts.model)?,
+            };
         }
         let row = EpochRow {
             epoch: p.epoch,
@@ -288,17 +350,54 @@ impl Trainer {
             lr: self.parts.schedule.factor(p.step.saturating_sub(1)) * config.lr,
             train_loss: p.loss_sum / batches,
             grad_norm: p.norm_sum / batches,
-            val_dice,
-            val_iou,
+            val_dice: validation.dice,
+            val_iou: validation.iou,
             best,
+            full: validation.full,
         };
         p.rows.push(row);
         (p.batch, p.loss_sum, p.norm_sum) = (0, 0.0, 0.0);
-        write_atomic(&run.metrics(), &epoch_table::to_csv(&p.rows)?)?;
-        write_atomic(&run.curves(), curves::render(&p.rows).as_bytes())?;
-        run.append_log(&json!({"event": "epoch", "row": row, "train_s": p.train_s}))?;
+        let table = epoch_table::to_csv(&p.rows)?;
+        // They are written again after the next epoch and at the end.
+        let written = [
+            run.write(&run.metrics(), &table),
+            run.write(&run.curves(), curves::render(&p.rows).as_bytes()),
+            run.append_log(&json!({"event": "epoch", "row": row, "train_s": p.train_s})),
+        ];
+        for error in written.into_iter().filter_map(Result::err) {
+            run.warn(session, &format!("{error}; training goes on"));
+        }
         session.event(Event::Epoch(&row));
-        Ok(())
+        Ok(true)
+    }
+
+    /// Scores of the model that would be kept after `epoch`; draws some of what it says when it is time. `None` when
+    /// interrupted.
+    fn validate(
+        &self,
+        epoch: u64,
+        run: &RunDir,
+        session: &mut Session<'_>,
+    ) -> Result<Option<Validation>, TrainError> {
+        let p = &self.parts;
+        let model = salt_peft::merge(kept_model(p)?.valid())?;
+        let segmenter = Segmenter::new(model, p.view, p.config.eval_batch, &p.device)
+            .with_inference(p.inference);
+        let (kind, interrupt) = (p.config.validation, &session.interrupt);
+        let Some(validation) = validate(&segmenter, &p.val, kind, p.evaluate, interrupt)? else {
+            return Ok(None);
+        };
+        let dice = &validation.case_dice;
+        let count = epoch.div_ceil(p.config.validate_every);
+        if p.config.overlay_every > 0
+            && count.is_multiple_of(p.config.overlay_every)
+            && let Err(error) = val_overlays::draw(run, epoch, &segmenter, &p.val, p.evaluate, dice)
+        {
+            // They are there to be looked at: no reason to lose the run.
+            let warning = format!("{error}; training goes on without overlays of epoch {epoch}");
+            run.warn(session, &warning);
+        }
+        Ok(Some(validation))
     }
 
     /// Whether as many validations as the patience allows brought no improvement.
@@ -312,13 +411,47 @@ impl Trainer {
         patience > 0 && validated as u64 >= patience
     }
 
+    /// Count the time since it was last counted as training.
+    fn count_time(&mut self) {
+        self.progress.train_s += self.counted.elapsed().as_secs_f64();
+        self.counted = Instant::now();
+    }
+
+    /// Save where the run stands. Gives what a run says that stops here without having been saved.
+    fn save(
+        &mut self,
+        run: &RunDir,
+        session: &mut Session<'_>,
+        goes_on: bool,
+    ) -> Result<Option<TrainError>, TrainError> {
+        self.count_time();
+        // What was trained on anything else than what was hashed is not kept.
+        self.parts.watch.check()?;
+        let checkpoint = self.checkpoint()?;
+        let saved = self.saves.save(&checkpoint, goes_on, run, session);
+        Ok(saved.err())
+    }
+
     fn checkpoint(&self) -> Result<Checkpoint, TrainError> {
         Ok(Checkpoint {
             progress: self.progress.clone(),
             model: salt_peft::trainable_state(&self.parts.model)?,
             best: self.best.clone(),
             optimizer: self.parts.optimizer.state(),
+            ema: match &self.parts.ema {
+                Some(ema) => ema.state()?,
+                None => TensorMap::new(),
+            },
         })
+    }
+}
+
+/// The model that is validated and kept: the average where there is one.
+fn kept_model(parts: &TrainerParts) -> Result<Sam, TrainError> {
+    let model = parts.model.clone();
+    match &parts.ema {
+        Some(ema) => with_state(model, ema.state()?),
+        None => Ok(model),
     }
 }
 
@@ -326,92 +459,4 @@ impl Trainer {
 fn with_state(model: Sam, state: TensorMap) -> Result<Sam, TrainError> {
     let model = fit_tails(model, &state)?;
     Ok(salt_peft::load_trainable_state(model, state)?)
-}
-
-/// Loss of a batch, penalty included.
-///
-/// # Panics
-/// Never for prompts of [`PromptSection::draw`]: they are one for every class of every sample.
-fn batch_loss(
-    model: &Sam,
-    config: &LossConfig,
-    batch: Batch,
-    prompts: Option<&[ClassPrompt]>,
-    device: &Device,
-) -> Tensor<1> {
-    let plain = device.clone().without_autodiff();
-    let size = [batch.size, batch.height, batch.width];
-    let pixels = TensorData::new(
-        batch.pixels_bchw,
-        [batch.size, 3, batch.height, batch.width],
-    );
-    // Pixels need no gradient: what comes before the first trained parameter stays off the tape.
-    let embedding = model.encode_image(Tensor::from_data(pixels, &plain));
-    let answer = match prompts {
-        Some(prompts) => model
-            .segment_prompted(embedding, prompts)
-            .expect("a valid prompt per class"),
-        None => model.segment_classes(embedding),
-    };
-    let masks = answer.low_res_masks;
-    let logits = upscale_masks(masks, [batch.height, batch.width]);
-    let targets = Targets::new(&batch.labels_bhw, size, model.n_classes(), &plain);
-    let loss = config.forward(logits, &targets);
-    match salt_peft::penalty(model) {
-        Some(penalty) => loss + penalty,
-        None => loss,
-    }
-}
-
-/// Cut a batch into at most `shards` parts of nearly equal size, in order.
-fn split_batch(batch: Batch, shards: usize) -> Vec<Batch> {
-    let shards = shards.clamp(1, batch.size.max(1));
-    let area = batch.height * batch.width;
-    let bounds: Vec<usize> = (0..=shards).map(|i| i * batch.size / shards).collect();
-    bounds
-        .windows(2)
-        .map(|pair| {
-            let (from, to) = (pair[0], pair[1]);
-            Batch {
-                size: to - from,
-                height: batch.height,
-                width: batch.width,
-                pixels_bchw: batch.pixels_bchw[3 * area * from..3 * area * to].to_vec(),
-                labels_bhw: batch.labels_bhw[area * from..area * to].to_vec(),
-                ids: batch.ids[from..to].to_vec(),
-            }
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parts_of_a_batch_put_together_are_the_batch() {
-        let batch = Batch {
-            size: 3,
-            height: 1,
-            width: 2,
-            pixels_bchw: (0..18).map(|i| i as f32).collect(),
-            labels_bhw: vec![0, 1, 2, 3, 4, 5],
-            ids: ["a", "b", "c"].map(str::to_owned).to_vec(),
-        };
-        for (shards, sizes) in [(1, vec![3]), (2, vec![1, 2]), (9, vec![1, 1, 1])] {
-            let parts = split_batch(batch.clone(), shards);
-            assert_eq!(parts.iter().map(|p| p.size).collect::<Vec<_>>(), sizes);
-            let pixels: Vec<f32> = parts.iter().flat_map(|p| p.pixels_bchw.clone()).collect();
-            let labels: Vec<u8> = parts.iter().flat_map(|p| p.labels_bhw.clone()).collect();
-            let ids: Vec<String> = parts.iter().flat_map(|p| p.ids.clone()).collect();
-            assert_eq!(
-                (pixels, labels, ids),
-                (
-                    batch.pixels_bchw.clone(),
-                    batch.labels_bhw.clone(),
-                    batch.ids.clone()
-                )
-            );
-        }
-    }
 }

@@ -15,7 +15,7 @@ use crate::progress::Progress;
 #[command(after_help = "Example:
   salt train docs/recipes/vessels-sam_nano-salt.toml --out runs/vessels --set train.epochs=5
 
-Ctrl-C saves and stops; salt resume goes on from there.")]
+Ctrl-C and SIGTERM save and stop; salt resume goes on from there.")]
 pub(crate) struct Args {
     /// The recipe, a TOML document
     recipe: PathBuf,

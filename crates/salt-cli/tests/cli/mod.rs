@@ -10,6 +10,7 @@ mod fetch;
 mod help;
 mod inputs;
 mod interrupt;
+mod kills;
 mod params;
 mod round_trip;
 mod segment;

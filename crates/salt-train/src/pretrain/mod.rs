@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use burn::module::{Module, ParamGroup};
+use burn::module::Module;
 use burn::tensor::Device;
 use salt_data::synth::scenes::DENSE_CLASSES;
 use salt_sam::weights::{Precision, SaveOptions, TOKEN_NAMES, save};
@@ -28,7 +28,7 @@ use sha2::{Digest, Sha256};
 use crate::checkpoint::{Checkpoint, Origin, Progress};
 use crate::error::TrainError;
 use crate::observer::{Event, Session};
-use crate::optimizer::{Optimizer, OptimizerConfig, clip_scale, global_norm};
+use crate::optimizer::{Groups, Optimizer, Rule, clip_scale, global_norm};
 use crate::schedule::{Decay, Schedule};
 use crate::scratch::redraw;
 use crate::sharded::sharded_gradients;
@@ -148,12 +148,12 @@ pub fn pretrain(
     let device = device.clone().autodiff();
     let sam_config = SamConfig::by_name(&config.model)?.with_prompt_tokens(DENSE_CLASSES.len());
     let mut sam = redraw(sam_config.init(&device)?, config.seed);
-    let mut optimizer = Optimizer::new(OptimizerConfig {
+    let groups = Groups {
         lr: config.lr,
-        spectrum_lr: config.lr,
         weight_decay: config.weight_decay,
-        spectrum: ParamGroup::from_ids(Vec::new()),
-    });
+        groups: Vec::new(),
+    };
+    let mut optimizer = Optimizer::new(Rule::AdamW, groups);
     let mut progress = Progress {
         origin: origin(config)?,
         ..Progress::default()
@@ -182,7 +182,7 @@ pub fn pretrain(
             .collect();
         let count = shards.len() as f64;
         let size = sam.image_size();
-        let result = sharded_gradients(&sam, shards, |sam, scenes| {
+        let result = sharded_gradients(&sam, vec![shards], |sam, scenes| {
             loss(
                 sam,
                 &Questions::draw(size, config.seed, scenes, |i| config.ease(i), &device),
@@ -223,14 +223,16 @@ pub fn pretrain(
             loss: progress.loss_sum,
             lr: config.lr * factor,
             step_ms: elapsed * 1e3,
+            // Its scenes are generated as part of the step.
+            wait_ms: 0.0,
         });
         let stop = session.interrupt.is_set();
         if stop || progress.step.is_multiple_of(SAVE_EVERY) {
             let checkpoint = Checkpoint {
                 progress: progress.clone(),
                 model: salt_peft::trainable_state(&sam)?,
-                best: BTreeMap::new(),
                 optimizer: optimizer.state(),
+                ..Checkpoint::default()
             };
             checkpoint.save(&state)?;
             write_weights(&sam, out)?;

@@ -39,13 +39,25 @@ impl CacheSection {
         *self == Self::default()
     }
 
-    /// Confirms that a size of the folder comes with a folder.
+    /// Confirms that the folder has a name, and that its size comes with a folder.
     pub(super) fn check(&self) -> Result<(), TrainError> {
         if self.dir.is_none() && self.disk_mib != Self::default().disk_mib {
             return Err(TrainError::value(
                 "data.cache.disk_mib",
                 "data.cache.dir beside it, the folder that it limits",
                 self.disk_mib,
+            ));
+        }
+        if self
+            .dir
+            .as_ref()
+            .is_some_and(|dir| dir.as_os_str().is_empty())
+        {
+            let expected = "the name of a folder, or no such key";
+            return Err(TrainError::value(
+                "data.cache.dir",
+                expected,
+                "an empty one",
             ));
         }
         Ok(())

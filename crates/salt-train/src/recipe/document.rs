@@ -70,8 +70,10 @@ pub(super) fn explain(error: &toml::de::Error) -> TrainError {
         .step_by(2)
         .skip(1)
         .collect();
+    // Of equally similar keys the first is offered.
     let nearest = known
         .iter()
+        .rev()
         .map(|name| (similarity(key, name), *name))
         .filter(|(score, _)| *score >= SIMILAR)
         .max_by(|a, b| a.0.total_cmp(&b.0))

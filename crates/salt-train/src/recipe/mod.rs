@@ -6,9 +6,15 @@
 
 mod adapter;
 mod cache;
+mod decay;
 mod document;
+mod inference;
+mod optimizer;
 mod prompts;
 mod sections;
+#[cfg(test)]
+mod tests;
+mod validation;
 
 use std::path::Path;
 
@@ -20,8 +26,11 @@ use sha2::{Digest, Sha256};
 
 pub use adapter::{AdapterSection, SCRATCH};
 pub use cache::CacheSection;
+pub use inference::InferenceSection;
+pub use optimizer::{GroupSection, OptimizerSection, RuleName};
 pub use prompts::{EvaluationPrompts, PromptSection};
 pub use sections::{DataSection, ModelSection, TrainSection, ViewKind};
+pub use validation::{SelectBy, ValidationKind};
 
 use crate::error::TrainError;
 
@@ -32,7 +41,7 @@ const MOST_SAMPLES: usize = 10_000_000;
 /// the head at once).
 const SPECTRUM_LR_FACTOR: f64 = 10.0;
 
-/// `[model]`, `[adapter]`, `[data]`, `[train]`, `[prompts]`.
+/// `[model]`, `[adapter]`, `[data]`, `[train]`, `[prompts]`, `[inference]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
@@ -48,6 +57,9 @@ pub struct Recipe {
     /// Points and boxes beside the class tokens. Left out: class tokens alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompts: Option<PromptSection>,
+    /// How the trained model answers.
+    #[serde(default, skip_serializing_if = "InferenceSection::is_default")]
+    pub inference: InferenceSection,
 }
 
 /// How training, validation and test cases are told apart.
@@ -176,6 +188,8 @@ impl Recipe {
         self.split()?;
         self.data.normalise.check()?;
         self.data.cache.check()?;
+        self.train.optimizer.check()?;
+        self.inference.check(self.evaluation_prompts())?;
         let size = self.sam_config()?.image_size;
         self.model.image_size = Some(size);
         if self.data.view == ViewKind::Tiles && *self.data.tile.get_or_insert(size) != size {
@@ -194,6 +208,7 @@ impl Recipe {
         train
             .spectrum_lr
             .get_or_insert(train.lr * SPECTRUM_LR_FACTOR);
+        train.fill_in_decay();
         self.check_ranges()
     }
 
@@ -235,6 +250,12 @@ impl Recipe {
                 "a positive rate",
             ),
             ("train.weight_decay", t.weight_decay, &any, "at least 0"),
+            (
+                "train.ema",
+                t.ema,
+                &(0.0..=1.0 - f64::EPSILON),
+                "a decay from 0, and below 1",
+            ),
             ("train.warmup", t.warmup, &share, "a share from 0 to 1"),
             ("train.lr_floor", t.lr_floor, &share, "a share from 0 to 1"),
             (
@@ -243,36 +264,6 @@ impl Recipe {
                 &any,
                 "a norm of at least 0 (0 does not clip)",
             ),
-            (
-                "train.loss.focal_alpha",
-                t.loss.focal_alpha,
-                &share,
-                "a weight from 0 to 1",
-            ),
-            (
-                "train.loss.focal_gamma",
-                t.loss.focal_gamma,
-                &any,
-                "at least 0",
-            ),
-            (
-                "train.loss.focal_weight",
-                t.loss.focal_weight,
-                &any,
-                "at least 0",
-            ),
-            (
-                "train.loss.dice_weight",
-                t.loss.dice_weight,
-                &any,
-                "at least 0",
-            ),
-            (
-                "train.loss.dice_smooth",
-                t.loss.dice_smooth,
-                &positive,
-                "a positive number of pixels",
-            ),
         ];
         for (key, value, range, expected) in numbers {
             // A NaN is in no range.
@@ -280,6 +271,9 @@ impl Recipe {
                 return Err(TrainError::value(key, expected, value));
             }
         }
+        t.loss.check()?;
+        t.check_decay()?;
+        t.check_validation()?;
         if let Some(prompts) = &self.prompts {
             prompts.check(d.view)?;
         }
@@ -293,11 +287,25 @@ impl Recipe {
                     self.adapter.method(),
                 ));
             }
+            if t.ema > 0.0 {
+                let expected = "no train.tails beside it, which change the shapes it averages";
+                return Err(TrainError::value("train.ema", expected, t.ema));
+            }
+            if t.optimizer.rule == RuleName::Sgd && t.optimizer.momentum == 0.0 {
+                let expected = "an optimiser that remembers gradients: adamw, or sgd with momentum";
+                return Err(TrainError::value(
+                    "train.tails",
+                    expected,
+                    "sgd without momentum",
+                ));
+            }
         }
         let counts = [
             ("train.batch_size", t.batch_size as u64),
+            ("train.accumulate", t.accumulate as u64),
             ("train.shards", t.shards as u64),
             ("train.validate_every", t.validate_every),
+            ("train.keep_checkpoints", t.keep_checkpoints as u64),
             ("train.eval_batch", t.eval_batch as u64),
         ];
         if let Some((key, _)) = counts.into_iter().find(|(_, n)| *n == 0) {
@@ -312,156 +320,5 @@ impl Recipe {
             ));
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TEXT: &str = r"
-[model]
-name = 'sam_nano'
-[adapter]
-method = 'salt'
-targets = ['blocks\.\d+\.attn\.(qkv|proj)']
-head_rank = 0.5
-modules_to_save = ['norms']
-[data]
-path = 'data/vessels'
-view = 'tiles'
-[train]
-epochs = 3
-seed = 7
-";
-
-    fn read(overrides: &[&str]) -> Result<Recipe, TrainError> {
-        let overrides: Vec<String> = overrides.iter().map(|s| (*s).to_owned()).collect();
-        Recipe::parse(TEXT, &overrides)
-    }
-
-    #[test]
-    fn the_resolved_document_reads_back_as_the_same_recipe() {
-        for overrides in [
-            &[][..],
-            &["adapter.seed=3"],
-            &["data.view=resize", "train.loss.focal_gamma=2.0"],
-            &["data.cache.dir=cases", "data.cache.disk_mib=9"],
-        ] {
-            let recipe = read(overrides).unwrap();
-            let document = recipe.to_toml().unwrap();
-            let again = Recipe::parse(&document, &[]).unwrap();
-            assert_eq!(again, recipe);
-            assert_eq!(again.sha256().unwrap(), recipe.sha256().unwrap());
-            assert!(
-                document.contains("spectrum_lr") && document.contains("image_size = 128"),
-                "{document}"
-            );
-        }
-    }
-
-    #[test]
-    fn the_adapter_is_seeded_by_the_run_unless_it_has_its_own_seed() {
-        assert_eq!(read(&[]).unwrap().adapter_config().seed, 7);
-        assert_eq!(read(&["train.seed=8"]).unwrap().adapter_config().seed, 8);
-        assert_eq!(read(&["adapter.seed=3"]).unwrap().adapter_config().seed, 3);
-    }
-
-    #[test]
-    fn augmentation_that_is_left_out_stays_standard() {
-        let augment = read(&["train.augment.rotate_deg=0"]).unwrap().train.augment;
-        assert_eq!(
-            augment,
-            salt_data::Augment {
-                rotate_deg: 0.0,
-                ..salt_data::Augment::standard()
-            }
-        );
-    }
-
-    #[test]
-    fn scratch_keeps_its_name_and_trains_everything() {
-        let text = TEXT.replace("method = 'salt'", "method = 'scratch'");
-        let text = text.lines().filter(|l| {
-            !l.starts_with("targets") && !l.starts_with("head") && !l.starts_with("modules")
-        });
-        let recipe = Recipe::parse(&text.collect::<Vec<_>>().join("\n"), &[]).unwrap();
-        assert_eq!(recipe.adapter.method(), "scratch");
-        assert_eq!(recipe.adapter_config().method.to_string(), "full");
-        assert!(recipe.to_toml().unwrap().contains("method = \"scratch\""));
-    }
-
-    fn check_error(overrides: &[&str], words: &[&str]) {
-        let error = read(overrides).unwrap_err().to_string();
-        for word in words {
-            assert!(
-                error.contains(word),
-                "{overrides:?}: {error:?} lacks {word:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn unknown_keys_name_their_section_and_the_nearest_known_key() {
-        check_error(
-            &["train.epoch=3"],
-            &["`train.epoch`", "did you mean `epochs`?"],
-        );
-        check_error(
-            &["model.wieghts=a"],
-            &["`model.wieghts`", "did you mean `weights`?"],
-        );
-        check_error(
-            &["adapter.head_rnk=1"],
-            &["`adapter.head_rnk`", "did you mean `head_rank`?"],
-        );
-        check_error(
-            &["train.loss.gamma=1"],
-            &["`train.loss.gamma`", "`focal_gamma`?"],
-        );
-        check_error(
-            &["train.augment.hflp=1"],
-            &["`train.augment.hflp`", "`hflip`?"],
-        );
-        check_error(
-            &["training.epochs=3"],
-            &["`training`", "did you mean `train`?"],
-        );
-        check_error(
-            &["data.zzz=3"],
-            &["unknown key `data.zzz` in the recipe; known here: path, split"],
-        );
-    }
-
-    #[test]
-    fn values_that_make_no_sense_are_refused_by_key() {
-        check_error(&["data.split=random"], &["data.split", "seed:N", "random"]);
-        check_error(&["data.tile=64"], &["data.tile", "128", "64"]);
-        check_error(&["data.cache.disk_mib=9"], &["data.cache.dir", "9"]);
-        check_error(&["train.lr=0"], &["train.lr", "positive"]);
-        check_error(&["train.lr=nan"], &["train.lr", "positive", "NaN"]);
-        check_error(
-            &["train.samples_per_epoch=9000000000"],
-            &["train.samples_per_epoch", "at most"],
-        );
-        check_error(&["train.batch_size=0"], &["train.batch_size", "at least 1"]);
-        check_error(&["train.epochs=many"], &["invalid type", "epochs"]);
-        check_error(&["train.decay=linear"], &["linear", "cosine"]);
-        check_error(&["model.name=sam_giant"], &["sam_giant", "sam_nano"]);
-        check_error(&["model.image_size=100"], &["image_size", "100"]);
-        check_error(&["adapter.method=slat"], &["slat", "salt"]);
-        check_error(&["adapter.rank=3"], &["rank", "salt"]);
-        let error = Recipe::parse("[model\n", &[]).unwrap_err().to_string();
-        assert!(error.contains("line 1"), "{error}");
-        let error = Recipe::parse("[model]\nname = 'sam_nano'\n", &[])
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains("adapter"), "{error}");
-    }
-
-    #[test]
-    fn frozen_trains_no_epoch() {
-        let text = "[model]\nname='sam_nano'\n[adapter]\nmethod='frozen'\n[data]\npath='d'\n[train]\nepochs=9\n";
-        assert_eq!(Recipe::parse(text, &[]).unwrap().train.epochs, 0);
     }
 }

@@ -9,9 +9,14 @@ use serde::{Deserialize, Deserializer, Serialize};
 use toml::Table;
 
 use super::cache::CacheSection;
+use super::optimizer::OptimizerSection;
+use super::validation::{SelectBy, ValidationKind};
 use crate::loss::LossConfig;
 use crate::schedule::Decay;
 use crate::tail_schedule::TailSchedule;
+
+/// Default of `train.keep_checkpoints`.
+const KEEP_CHECKPOINTS: usize = 2;
 
 /// `[model]`: which network, and what it starts from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -92,24 +97,44 @@ pub struct TrainSection {
     /// Samples of an epoch; 0 takes every case once (resize) or as many tiles as cover the
     /// training images once.
     pub samples_per_epoch: usize,
-    /// Samples of an optimiser step.
+    /// Samples that go through the network at once.
     pub batch_size: usize,
+    /// Batches of an optimiser step, one after the other: its gradient is their mean over samples, in the memory of
+    /// one. Terms of the loss that count over a batch (dice) count over each.
+    #[serde(skip_serializing_if = "is_one")]
+    pub accumulate: usize,
     /// Threads a batch is spread over, each with its part of the samples. The dice term is then
     /// taken over each part, so this belongs to the recipe and not to the machine.
     pub shards: usize,
-    /// Learning rate (AdamW).
+    /// Learning rate.
     pub lr: f64,
     /// Learning rate of scale and shift of singular values; 10 times `lr` when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spectrum_lr: Option<f64>,
     /// Decoupled weight decay of matrices.
     pub weight_decay: f64,
+    /// The update rule, and rates by group.
+    #[serde(skip_serializing_if = "OptimizerSection::is_default")]
+    pub optimizer: OptimizerSection,
+    /// Decay of a moving average of what is trained, which is validated and kept instead of the last values; 0 keeps
+    /// none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub ema: f64,
     /// Share of all steps in which the rate rises.
     pub warmup: f64,
-    /// `cosine` or `constant`.
+    /// `cosine`, `constant`, `polynomial` or `step`.
     pub decay: Decay,
-    /// Share of the rate left at the end of the cosine.
+    /// Share of the rate left at the end of cosine or polynomial.
     pub lr_floor: f64,
+    /// Exponent of the polynomial; 0.9 when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub power: Option<f64>,
+    /// Where the rate steps down: rising shares of the run; 0.5 and 0.75 when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<Vec<f64>>,
+    /// What every step multiplies the rate by; 0.1 when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step_factor: Option<f64>,
     /// Largest global gradient norm; 0 does not clip.
     pub grad_clip: f64,
     /// Seed of everything random: factors, validation split, order, augmentation.
@@ -118,13 +143,28 @@ pub struct TrainSection {
     pub workers: usize,
     /// Validate after every so many epochs, and after the last.
     pub validate_every: u64,
+    /// What a validation measures.
+    #[serde(skip_serializing_if = "ValidationKind::is_default")]
+    pub validation: ValidationKind,
+    /// What chooses the epoch that is kept.
+    #[serde(skip_serializing_if = "SelectBy::is_default")]
+    pub select_by: SelectBy,
+    /// Draw the best, the median and the worst case of every so many validations; 0 draws none.
+    #[serde(skip_serializing_if = "is_ten")]
+    pub overlay_every: u64,
     /// Stop after so many validations without improvement; 0 never stops early.
     pub patience: u64,
+    /// Save a checkpoint after every so many steps; 0 saves at the end of every epoch.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub checkpoint_every: u64,
+    /// Checkpoints kept, the newest ones. More than one, so that a damaged file costs an interval and not the run.
+    #[serde(skip_serializing_if = "is_default_keep")]
+    pub keep_checkpoints: usize,
     /// Inputs segmented at once in validation and test.
     pub eval_batch: usize,
     /// Test cases drawn into `overlays/`.
     pub overlays: usize,
-    /// Loss weights.
+    /// Terms of the loss.
     pub loss: LossConfig,
     /// SALT: tails exchange directions while they are trained. Left out: ranks stay as they are.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -141,18 +181,29 @@ impl Default for TrainSection {
             epochs: 50,
             samples_per_epoch: 0,
             batch_size: 8,
+            accumulate: 1,
             shards: 1,
             lr: 1e-4,
             spectrum_lr: None,
             weight_decay: 1e-2,
+            optimizer: OptimizerSection::default(),
+            ema: 0.0,
             warmup: 0.05,
             decay: Decay::Cosine,
             lr_floor: 0.0,
+            power: None,
+            steps: None,
+            step_factor: None,
             grad_clip: 1.0,
             seed: 0,
             workers: 1,
             validate_every: 1,
+            validation: ValidationKind::Quick,
+            select_by: SelectBy::Dice,
+            overlay_every: 10,
             patience: 0,
+            checkpoint_every: 0,
+            keep_checkpoints: KEEP_CHECKPOINTS,
             eval_batch: 8,
             overlays: 4,
             loss: LossConfig::default(),
@@ -168,6 +219,35 @@ fn embedded() -> String {
 
 fn is_none(normalise: &Normalise) -> bool {
     *normalise == Normalise::None
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_one(n: &usize) -> bool {
+    *n == 1
+}
+
+/// Left out of the document: the hash of an older run's recipe stays what it was.
+fn is_zero<T: Default + PartialEq>(x: &T) -> bool {
+    *x == T::default()
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_default_keep(kept: &usize) -> bool {
+    *kept == KEEP_CHECKPOINTS
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_ten(n: &u64) -> bool {
+    *n == 10
 }
 
 fn file() -> String {

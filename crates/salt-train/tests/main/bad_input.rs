@@ -2,7 +2,7 @@
 
 use salt_train::{Interrupt, Session, Silent, TrainError};
 
-use crate::support::{inputs, machine, recipe, train};
+use crate::support::{assert_same_files, inputs, machine, recipe, train};
 
 fn check(overrides: &[&str], words: &[&str]) {
     let tmp = tempfile::tempdir().unwrap();
@@ -41,6 +41,14 @@ fn targets_and_ranks() {
     check(&["adapter.targets=['attn\\.qvk']"], &["qvk", "attn.qkv"]);
     check(&["adapter.head_rank=400"], &["400", "16"]);
     check(&["adapter.modules_to_save=['nroms']"], &["nroms"]);
+}
+
+#[test]
+fn class_weights_for_other_classes() {
+    check(
+        &["train.loss.class_weights=[1, 2]"],
+        &["train.loss.class_weights", "1 foreground", "2 weights"],
+    );
 }
 
 #[test]
@@ -164,4 +172,68 @@ fn a_test_image_that_is_cut_short_is_found_before_training() {
     std::fs::write(image, &whole[..whole.len() / 2]).unwrap();
     let path = format!("data.path={}", data.display());
     check(&[&path], &[&image.display().to_string()]);
+}
+
+/// Does something to a data set after the first epoch.
+struct AfterTheFirstEpoch<F: FnMut()>(F);
+
+impl<F: FnMut()> salt_train::Observer for AfterTheFirstEpoch<F> {
+    fn event(&mut self, event: salt_train::Event<'_>) {
+        if let salt_train::Event::Epoch(row) = event
+            && row.epoch == 1
+        {
+            (self.0)();
+        }
+    }
+}
+
+#[test]
+fn a_picture_that_changes_during_training_ends_it_and_one_that_is_touched_does_not() {
+    let tmp = tempfile::tempdir().unwrap();
+    let data = tmp.path().join("data");
+    copy_without(&inputs().data(), &data, "none of them");
+    let path = format!("data.path={}", data.display());
+    let overrides = [path.as_str(), "data.cache.memory_mib=0"];
+    let recipe = recipe("norms", &overrides).unwrap();
+    let dataset = salt_data::Dataset::open(&recipe.data.path).unwrap();
+    let picture = dataset.split(salt_data::Split::Train)[0].image.clone();
+    let bytes = std::fs::read(&picture).unwrap();
+    let run_with = |name: &str, change: &dyn Fn()| {
+        let mut observer = AfterTheFirstEpoch(change);
+        let mut session = salt_train::Session::new(&mut observer, salt_train::Interrupt::new());
+        let out = tmp.path().join(name);
+        (
+            salt_train::train(&recipe, &out, &machine(), &mut session),
+            out,
+        )
+    };
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(9);
+    let touch = || {
+        let file = std::fs::File::options().write(true).open(&picture).unwrap();
+        file.set_modified(later).unwrap();
+    };
+    let (outcome, touched) = run_with("touched", &touch);
+    assert!(outcome.is_ok(), "{outcome:?}");
+    let change = || {
+        let mut image = image::open(&picture).unwrap().to_rgb8();
+        image::imageops::flip_horizontal_in_place(&mut image);
+        image.save(&picture).unwrap();
+    };
+    let (outcome, run) = run_with("changed", &change);
+    assert!(
+        matches!(
+            outcome,
+            Err(TrainError::Changed {
+                what: "the data set",
+                ..
+            })
+        ),
+        "{outcome:?}"
+    );
+    // With the picture back, the run goes on from the last epoch that saw the right one.
+    std::fs::write(&picture, bytes).unwrap();
+    let mut silent = salt_train::Silent;
+    let mut session = salt_train::Session::new(&mut silent, salt_train::Interrupt::new());
+    salt_train::resume(&run, &machine(), &mut session).unwrap();
+    assert_same_files(&touched, &run, "a run whose data came back");
 }

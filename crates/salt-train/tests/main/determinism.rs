@@ -43,6 +43,29 @@ fn the_same_recipe_gives_the_same_bytes_with_any_number_of_workers_and_any_cache
 }
 
 #[test]
+fn all_terms_of_the_loss_and_another_decay_train_and_give_the_same_bytes() {
+    let tmp = tempfile::tempdir().unwrap();
+    let overrides = [
+        "train.shards=2",
+        "train.decay=polynomial",
+        "train.loss.dice_per_sample=true",
+        "train.loss.bce_weight=0.5",
+        "train.loss.ce_weight=0.5",
+        "train.loss.tversky_weight=1",
+        "train.loss.tversky_gamma=0.75",
+        "train.loss.cldice_weight=0.5",
+        "train.loss.boundary_weight=0.01",
+        "train.loss.class_weights=[2]",
+    ];
+    let run = |name: &str| {
+        let dir = tmp.path().join(name);
+        train(&recipe("lora", &overrides).unwrap(), &dir).unwrap();
+        dir
+    };
+    assert_same_files(&run("once"), &run("twice"), "all terms");
+}
+
+#[test]
 fn another_seed_gives_other_bytes() {
     let tmp = tempfile::tempdir().unwrap();
     let (a, b) = (tmp.path().join("a"), tmp.path().join("b"));

@@ -90,6 +90,9 @@ pub(crate) fn adapter(method: &str) -> &'static str {
         "lora" => {
             "method = 'lora'\ntargets = ['attn\\.(qkv|proj)']\nrank = 2\nmodules_to_save = ['prompt_token']"
         }
+        "rslora" => "method = 'rslora'\ntargets = ['attn\\.(qkv|proj)']\nrank = 2",
+        "olora" => "method = 'olora'\ntargets = ['attn\\.(qkv|proj)']\nrank = 2",
+        "loraxs" => "method = 'loraxs'\ntargets = ['attn\\.(qkv|proj)']\nrank = 2",
         "dora" => "method = 'dora'\ntargets = ['attn\\.(qkv|proj)', 'neck\\.2']\nrank = 2",
         "pissa" => "method = 'pissa'\ntargets = ['attn\\.(qkv|proj)', 'neck\\.2']\nrank = 2",
         "svft" => "method = 'svft'\ntargets = ['attn\\.(qkv|proj)', 'neck\\.2']\nband = 2",
@@ -158,6 +161,18 @@ impl Observer for StopAfter {
             && step == self.step
         {
             self.interrupt.stop();
+        }
+    }
+}
+
+/// Keeps the warnings of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Told(pub(crate) Vec<String>);
+
+impl Observer for Told {
+    fn event(&mut self, event: Event<'_>) {
+        if let Event::Warning(what) = event {
+            self.0.push(what.to_owned());
         }
     }
 }
