@@ -12,6 +12,7 @@ use crate::decode_image::{dimensions, read_image};
 use crate::decode_mask::read_mask;
 use crate::draw_rng::DrawRng;
 use crate::error::DataError;
+use crate::file_sha256::{file_sha256, hex};
 use crate::label_rule::{LabelRule, MaskValues};
 use crate::mask_policy::MaskPolicy;
 use crate::normalise::Normalise;
@@ -320,12 +321,13 @@ impl Dataset {
     /// # Errors
     /// [`DataError::Io`] when a file cannot be read.
     pub fn sha256(&self) -> Result<String, DataError> {
+        let hash = |path: &Path| file_sha256(path).map_err(DataError::io("read", path));
         let lines: Vec<Result<String, DataError>> = self
             .cases
             .par_iter()
             .map(|case| {
-                let image = file_sha256(&case.image)?;
-                let mask = file_sha256(&case.mask)?;
+                let image = hash(&case.image)?;
+                let mask = hash(&case.mask)?;
                 let mut line = format!("{}\t{}\t{image}\t{mask}", case.id, case.split);
                 if let Some(group) = &case.group {
                     line += &format!("\tgroup {group}");
@@ -372,24 +374,6 @@ pub(crate) fn check_sizes(
         image,
         mask,
     })
-}
-
-/// SHA-256 of a file in lower-case hexadecimal.
-fn file_sha256(path: &Path) -> Result<String, DataError> {
-    let failed = DataError::io("read", path);
-    let mut file = std::fs::File::open(path).map_err(&failed)?;
-    let mut hasher = Sha256::new();
-    let mut piece = vec![0; 1 << 20];
-    loop {
-        match std::io::Read::read(&mut file, &mut piece).map_err(&failed)? {
-            0 => return Ok(hex(&hasher.finalize())),
-            n => hasher.update(&piece[..n]),
-        }
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! The model a recipe starts from, and the identity of its weights.
 
-use std::io::Read as _;
 use std::path::Path;
 
 use burn::tensor::Device;
+use salt_data::file_sha256;
 use salt_sam::Sam;
 use salt_sam::weights::{Checkpoint, embedded_nano_bytes};
 use sha2::{Digest, Sha256};
@@ -55,7 +55,9 @@ pub fn load(recipe: &Recipe, n_classes: usize, device: &Device) -> Result<Base, 
                 path: path.to_owned(),
             });
         }
-        (Checkpoint::read(path)?, file_sha256(path)?)
+        let checkpoint = Checkpoint::read(path)?;
+        let sha256 = file_sha256(path).map_err(|e| TrainError::io(path, e))?;
+        (checkpoint, sha256)
     };
     let token = match &recipe.model.token_init {
         Some(name) => Some(name.as_str()),
@@ -71,37 +73,7 @@ pub fn load(recipe: &Recipe, n_classes: usize, device: &Device) -> Result<Base, 
     })
 }
 
-fn file_sha256(path: &Path) -> Result<String, TrainError> {
-    let mut file = std::fs::File::open(path).map_err(|e| TrainError::io(path, e))?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        let n = file
-            .read(&mut buffer)
-            .map_err(|e| TrainError::io(path, e))?;
-        if n == 0 {
-            return Ok(hex(&hash.finalize()));
-        }
-        hash.update(&buffer[..n]);
-    }
-}
-
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_hash_of_a_file_is_that_of_its_bytes() {
-        let tmp = tempfile::tempdir().unwrap();
-        let path = tmp.path().join("f");
-        std::fs::write(&path, b"abc").unwrap();
-        // FIPS 180-2, appendix B.1.
-        let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!(file_sha256(&path).unwrap(), expected);
-    }
 }

@@ -5,6 +5,7 @@
 //! the whole set is hashed again: a file that was only touched is no other file.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use salt_data::Dataset;
@@ -15,7 +16,7 @@ use crate::error::TrainError;
 #[derive(Debug, Clone)]
 pub(crate) struct DataWatch {
     /// With the splits of the folder: they enter the hash.
-    dataset: Dataset,
+    dataset: Arc<Dataset>,
     sha256: String,
     stamps: Vec<Stamp>,
 }
@@ -32,7 +33,7 @@ impl DataWatch {
         // Before the hash, so that a change during it is seen too.
         let stamps = stamps(dataset);
         Ok(Self {
-            dataset: dataset.clone(),
+            dataset: Arc::new(dataset.clone()),
             sha256: dataset.sha256()?,
             stamps,
         })
@@ -43,16 +44,18 @@ impl DataWatch {
         &self.sha256
     }
 
-    /// Confirms that the files are what they were.
+    /// Confirms that the files are what they were. Files that were only touched are hashed once, and known from then on.
     ///
     /// # Errors
     /// [`TrainError::Changed`], or a file that cannot be read any more.
-    pub(crate) fn check(&self) -> Result<(), TrainError> {
-        if stamps(&self.dataset) == self.stamps {
+    pub(crate) fn check(&mut self) -> Result<(), TrainError> {
+        let stamps = stamps(&self.dataset);
+        if stamps == self.stamps {
             return Ok(());
         }
         let now = self.dataset.sha256()?;
         if now == self.sha256 {
+            self.stamps = stamps;
             return Ok(());
         }
         Err(TrainError::Changed {

@@ -38,6 +38,7 @@ pub(crate) fn finish(
         model,
         progress,
         step_ms,
+        mut watch,
         ..
     } = trained;
     run.write(&run.metrics(), &epoch_table::to_csv(&progress.rows)?)?;
@@ -93,7 +94,7 @@ pub(crate) fn finish(
     if session.interrupt.is_set() {
         return Ok(None);
     }
-    prepared.watch.check()?;
+    watch.check()?;
     let rows: Vec<_> = val
         .iter()
         .flat_map(|v| v.rows.clone())

@@ -13,7 +13,7 @@ use crate::ema::Ema;
 use crate::error::TrainError;
 use crate::finish::evaluate_config;
 use crate::observer::{Event, Session};
-use crate::optimizer::{Groups, Optimizer};
+use crate::optimizer::Optimizer;
 use crate::recipe::{Recipe, ViewKind};
 use crate::split;
 use crate::trainer::{Trainer, TrainerParts};
@@ -176,12 +176,7 @@ pub(crate) fn trainer(
 /// The optimiser of a recipe, every group of which has to name something that is trained.
 fn optimizer(recipe: &Recipe, model: &Sam) -> Result<Optimizer, TrainError> {
     let groups = recipe.train.parameter_groups()?;
-    // The spectrum's group is always there; not every method has one.
-    let named = Groups {
-        groups: groups.groups[1..].to_vec(),
-        ..groups.clone()
-    };
-    if let Some(group) = named.without_members(model) {
+    if let Some(group) = groups.without_members(model) {
         return Err(TrainError::EmptyGroup {
             group: group.name.clone(),
             method: recipe.adapter.method(),

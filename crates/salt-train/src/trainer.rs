@@ -90,6 +90,7 @@ pub(crate) struct Trained {
     pub model: Sam,
     pub progress: Progress,
     pub step_ms: Vec<f64>,
+    pub watch: DataWatch,
     /// What to say of a stop from here on, where this state could not be saved.
     pub not_saved: Option<TrainError>,
 }
@@ -168,6 +169,7 @@ impl Trainer {
             model,
             progress: self.progress,
             step_ms: self.step_ms,
+            watch: self.parts.watch,
             not_saved,
         })))
     }

@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::ArchiveError;
+use crate::folder_sync::{folder_of, sync_folder};
 
 /// Files that are brought to the disk at the same time. Each waits for the file system's journal, and the journal takes
 /// many at once: with one after the other, thousands of small files take minutes.
@@ -78,7 +79,8 @@ impl Staging {
         }
         fs::rename(&self.folder, &self.into).map_err(&failed)?;
         self.published = true;
-        sync_folder_of(&self.into)?;
+        let folder = folder_of(&self.into);
+        sync_folder(folder).map_err(ArchiveError::io("sync", folder))?;
         Ok(self.into.clone())
     }
 }
@@ -136,18 +138,4 @@ fn remove(path: &Path) -> io::Result<()> {
         Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(source) => Err(source),
     }
-}
-
-/// A rename is in the folder, and is lost with it when the power goes. Windows cannot sync a folder.
-fn sync_folder_of(path: &Path) -> Result<(), ArchiveError> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    if cfg!(unix) {
-        File::open(folder)
-            .and_then(|folder| folder.sync_all())
-            .map_err(ArchiveError::io("sync", folder))?;
-    }
-    Ok(())
 }

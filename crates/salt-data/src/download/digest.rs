@@ -7,6 +7,7 @@ use std::path::Path;
 use sha2::Digest;
 
 use super::{Checksum, DownloadError, Progress, Remote, Report};
+use crate::file_sha256::hex;
 
 /// Read at once. Large enough that hashing is not held up by calls.
 const PIECE_BYTES: usize = 1 << 20;
@@ -102,8 +103,7 @@ fn hash<D: Digest>(path: &Path, of: u64, report: &mut Report<'_>) -> Result<Stri
             });
         }
     }
-    let digest = hasher.finalize();
-    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&hasher.finalize()))
 }
 
 #[cfg(test)]

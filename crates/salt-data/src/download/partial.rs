@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::digest::verify;
 use super::{DownloadError, Progress, Remote, Report};
+use crate::folder_sync::{folder_of, sync_folder};
 
 /// What a server said of the version that it sends.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -156,7 +157,8 @@ impl Partial {
         let failed = |source| DownloadError::io("write", &self.target, source);
         self.file.sync_all().map_err(failed)?;
         std::fs::rename(&self.path, &self.target).map_err(failed)?;
-        sync_folder_of(&self.target)?;
+        let folder = folder_of(&self.target);
+        sync_folder(folder).map_err(|source| DownloadError::io("sync", folder, source))?;
         forget(&self.target)
     }
 
@@ -219,20 +221,6 @@ fn forget(target: &Path) -> Result<(), DownloadError> {
         }
         _ => Ok(()),
     }
-}
-
-/// A rename is in the folder, and is lost with it when the power goes. Windows cannot sync a folder.
-fn sync_folder_of(path: &Path) -> Result<(), DownloadError> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    if cfg!(unix) {
-        File::open(folder)
-            .and_then(|folder| folder.sync_all())
-            .map_err(|source| DownloadError::io("sync", folder, source))?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

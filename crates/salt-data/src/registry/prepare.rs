@@ -20,6 +20,7 @@ use crate::dataset::Split;
 use crate::decode_image::dimensions;
 use crate::encode::{write_image, write_mask};
 use crate::error::DataError;
+use crate::folder_sync::folder_of;
 use crate::pixels::IGNORE_LABEL;
 
 /// Name of the record in a prepared folder.
@@ -112,7 +113,7 @@ impl Scratch {
     /// A new folder beside `out`, with what a killed process has left there removed.
     pub(super) fn beside(out: &Path, purpose: &str) -> Result<Self, RegistryError> {
         let path = place(out, purpose);
-        let folder = path.parent().unwrap_or(Path::new("."));
+        let folder = folder_of(&path);
         std::fs::create_dir_all(folder).map_err(RegistryError::io("create", folder))?;
         if path.exists() {
             std::fs::remove_dir_all(&path).map_err(RegistryError::io("remove", &path))?;
@@ -151,7 +152,7 @@ fn place(out: &Path, purpose: &str) -> PathBuf {
     let name = out
         .file_name()
         .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-    let folder = out.parent().unwrap_or(Path::new("."));
+    let folder = folder_of(out);
     folder.join(format!(".{name}.{purpose}"))
 }
 

@@ -21,6 +21,8 @@ pub struct Group {
     pub lr: Option<f64>,
     /// Weight decay; `None` leaves it as it is.
     pub weight_decay: Option<f64>,
+    /// Whether there may be none of these parameters.
+    pub may_be_empty: bool,
 }
 
 /// The run's rate and decay, and those who deviate.
@@ -49,7 +51,7 @@ impl Groups {
         (lr, decay)
     }
 
-    /// The first group that names no trainable parameter of the module.
+    /// The first group that should name a trainable parameter of the module and names none.
     pub fn without_members<M: Module>(&self, module: &M) -> Option<&Group> {
         let mut members = Members {
             groups: &self.groups,
@@ -57,8 +59,10 @@ impl Groups {
             found: vec![false; self.groups.len()],
         };
         module.visit(&mut members);
-        let mut found = members.found.into_iter();
-        self.groups.iter().find(|_| found.next() == Some(false))
+        let mut groups = self.groups.iter().zip(members.found);
+        groups
+            .find(|(group, found)| !found && !group.may_be_empty)
+            .map(|(group, _)| group)
     }
 }
 
@@ -99,6 +103,7 @@ mod tests {
             members: ParamGroup::from_path(path),
             lr,
             weight_decay,
+            may_be_empty: false,
         }
     }
 
@@ -146,5 +151,15 @@ mod tests {
         assert_eq!(without(&["matrix", "scale"]), None);
         assert_eq!(without(&["matrix", "frozen"]).as_deref(), Some("frozen"));
         assert_eq!(without(&["nowhere"]).as_deref(), Some("nowhere"));
+        let nowhere = Group {
+            may_be_empty: true,
+            ..group("nowhere", None, None)
+        };
+        let groups = Groups {
+            lr: 1.0,
+            weight_decay: 0.0,
+            groups: vec![nowhere],
+        };
+        assert!(groups.without_members(&model).is_none());
     }
 }

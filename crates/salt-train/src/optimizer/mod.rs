@@ -235,6 +235,7 @@ mod tests {
             members: ParamGroup::from_path("scale"),
             lr: Some(0.1),
             weight_decay: Some(0.0),
+            may_be_empty: false,
         };
         let groups = Groups {
             lr: 0.01,

@@ -159,6 +159,8 @@ impl TrainSection {
             members: salt_peft::spectrum_group(),
             lr: self.spectrum_lr,
             weight_decay: Some(0.0),
+            // Not every method has one.
+            may_be_empty: true,
         }];
         let named = |paths: &str| {
             let key = "train.optimizer.groups.paths";
@@ -171,6 +173,7 @@ impl TrainSection {
                 members: named(LORA_B)?,
                 lr: Some(self.lr * ratio),
                 weight_decay: None,
+                may_be_empty: false,
             });
         }
         for group in &self.optimizer.groups {
@@ -179,6 +182,7 @@ impl TrainSection {
                 members: named(&group.paths)?,
                 lr: group.lr,
                 weight_decay: group.weight_decay,
+                may_be_empty: false,
             });
         }
         Ok(Groups {
