@@ -22,7 +22,7 @@ pub(in crate::registry) const ENTRY: DatasetEntry = DatasetEntry {
     access: Access::Automatic(&[Archive {
         file_name: "Dataset_BUSI.zip",
         urls: &["https://scholar.cu.edu.eg/Dataset_BUSI.zip"],
-        bytes: None,
+        bytes: Some(205_873_341),
         checksum: Some(Checksum::Sha256(
             "b2ce09f6063a31a73f628b6a6ee1245187cbaec225e93e563735691d68654de7",
         )),

@@ -26,6 +26,7 @@ pub(in crate::registry) const ENTRY: DatasetEntry = DatasetEntry {
             &[
                 "https://isic-challenge-data.s3.amazonaws.com/2018/ISIC2018_Task1-2_Training_Input.zip",
             ],
+            11_165_358_566,
             "80f98572347a2d7a376227fa9eb2e4f7459d317cb619865b8b9910c81446675f",
         ),
         archive(
@@ -33,6 +34,7 @@ pub(in crate::registry) const ENTRY: DatasetEntry = DatasetEntry {
             &[
                 "https://isic-challenge-data.s3.amazonaws.com/2018/ISIC2018_Task1_Training_GroundTruth.zip",
             ],
+            27_402_895,
             "99f8b2bb3c4d6af483362010715f7e7d5d122d9f6c02cac0e0d15bef77c7604c",
         ),
         archive(
@@ -40,6 +42,7 @@ pub(in crate::registry) const ENTRY: DatasetEntry = DatasetEntry {
             &[
                 "https://isic-challenge-data.s3.amazonaws.com/2018/ISIC2018_Task1-2_Validation_Input.zip",
             ],
+            239_231_159,
             "0ea920fcfe512d12a6e620b50b50233c059f67b10146e1479c82be58ff15a797",
         ),
         archive(
@@ -47,11 +50,13 @@ pub(in crate::registry) const ENTRY: DatasetEntry = DatasetEntry {
             &[
                 "https://isic-challenge-data.s3.amazonaws.com/2018/ISIC2018_Task1_Validation_GroundTruth.zip",
             ],
+            759_706,
             "f6911e9c0a64e6d687dd3ca466ca927dd5e82145cb2163b7a1e5b37d7a716285",
         ),
         archive(
             "ISIC2018_Task1-2_Test_Input.zip",
             &["https://isic-challenge-data.s3.amazonaws.com/2018/ISIC2018_Task1-2_Test_Input.zip"],
+            2_370_457_338,
             "e59ae1f69f4ed16f09db2cb1d76c2a828487b63d28f6ab85997f5616869b127d",
         ),
         archive(
@@ -59,6 +64,7 @@ pub(in crate::registry) const ENTRY: DatasetEntry = DatasetEntry {
             &[
                 "https://isic-challenge-data.s3.amazonaws.com/2018/ISIC2018_Task1_Test_GroundTruth.zip",
             ],
+            9_680_101,
             "2e8f6edce454a5bdee52485e39f92bd6eddf357e81f39018d05512175238ef82",
         ),
     ]),
@@ -74,12 +80,13 @@ pub(in crate::registry) const ENTRY: DatasetEntry = DatasetEntry {
 const fn archive(
     file_name: &'static str,
     urls: &'static [&'static str],
+    bytes: u64,
     sha256: &'static str,
 ) -> Archive {
     Archive {
         file_name,
         urls,
-        bytes: None,
+        bytes: Some(bytes),
         checksum: Some(Checksum::Sha256(sha256)),
     }
 }

@@ -21,7 +21,7 @@ pub(in crate::registry) const ENTRY: DatasetEntry = DatasetEntry {
         Archive {
             file_name: "stare-images.tar",
             urls: &["http://cecas.clemson.edu/~ahoover/stare/probing/stare-images.tar"],
-            bytes: None,
+            bytes: Some(18_674_176),
             checksum: Some(Checksum::Sha256(
                 "5f7b509b6067cad4f1be84933145d783de9ec087b3eaaf4db0103dd0144dd433",
             )),
@@ -29,7 +29,7 @@ pub(in crate::registry) const ENTRY: DatasetEntry = DatasetEntry {
         Archive {
             file_name: "labels-ah.tar",
             urls: &["http://cecas.clemson.edu/~ahoover/stare/probing/labels-ah.tar"],
-            bytes: None,
+            bytes: Some(241_664),
             checksum: Some(Checksum::Sha256(
                 "ebf2f1e17ca955f24579d9edd990e2dae79a5c82def69f0985d8e24f826ddd2f",
             )),
@@ -37,7 +37,7 @@ pub(in crate::registry) const ENTRY: DatasetEntry = DatasetEntry {
         Archive {
             file_name: "labels-vk.tar",
             urls: &["http://cecas.clemson.edu/~ahoover/stare/probing/labels-vk.tar"],
-            bytes: None,
+            bytes: Some(333_824),
             checksum: Some(Checksum::Sha256(
                 "47474a701536b0cfdb369fdce012be36141e9f44d80387f0179446b5cb0f5576",
             )),
