@@ -14,6 +14,7 @@ mod ci;
 mod data;
 mod parity;
 mod python;
+mod replaced_file;
 mod report;
 mod software_vulkan;
 mod speed;
@@ -42,11 +43,16 @@ struct Cli {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     Bench(Box<bench::Args>),
+    SlurmTask(bench::slurm::TaskArgs),
     /// Rebuild results.json, report.md and report.html from the finished cells of a benchmark
-    #[command(after_help = "Example:\n  cargo xtask report runs/bench/quick")]
+    #[command(after_help = "Examples:\n  cargo xtask report runs/bench/quick\n  \
+                      cargo xtask report runs/bench/quick --merge from_b/quick --merge from_c/quick")]
     Report {
         /// The benchmark's output folder
         dir: PathBuf,
+        /// Copy the finished cells of another output folder into it first; may be given several times
+        #[arg(long = "merge", value_name = "OTHER")]
+        others: Vec<PathBuf>,
     },
     #[command(
         subcommand,
@@ -67,7 +73,8 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Bench(args) => bench::run(&args),
-        Command::Report { dir } => report::run(&dir),
+        Command::SlurmTask(args) => bench::slurm::run_task(&args),
+        Command::Report { dir, others } => report::run(&dir, &others),
         Command::Data(args) => data::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Parity(args) => parity::run(&args),
@@ -111,6 +118,15 @@ mod tests {
         let parse = |words: &str| Cli::try_parse_from(words.split(' '));
         assert!(parse("x bench --methods salt,lora --seeds 0,1,2 --shard 1/2 --dry-run").is_ok());
         assert!(parse("x bench --shard 3/2").is_err());
+        assert!(parse("x bench --slurm --slurm-arg --gres=gpu:1 --slurm-at-once 4").is_ok());
+        for wrong in [
+            "--slurm --shard 1/2",
+            "--slurm-tasks 3",
+            "--slurm --slurm-tasks 0",
+            "--slurm --slurm-arg --array=0-3",
+        ] {
+            assert!(parse(&format!("x bench {wrong}")).is_err(), "{wrong}");
+        }
         assert!(parse("x test --all-backends -- salt").is_ok());
     }
 }

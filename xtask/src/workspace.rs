@@ -2,7 +2,7 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
 use anyhow::{Context as _, bail};
@@ -20,6 +20,18 @@ pub(crate) fn cargo() -> Command {
     let mut command = Command::new(program);
     command.current_dir(root());
     command
+}
+
+/// Where cargo puts a program of `examples/` that was built for release.
+pub(crate) fn example(name: &str) -> anyhow::Result<PathBuf> {
+    let mut metadata = cargo();
+    metadata.args(["metadata", "--no-deps", "--format-version", "1"]);
+    let text = output(&mut metadata)?;
+    let metadata: serde_json::Value = serde_json::from_str(&text)?;
+    let target = metadata["target_directory"].as_str();
+    let target = target.context("expected cargo metadata to name the target directory")?;
+    let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+    Ok(Path::new(target).join("release/examples").join(file))
 }
 
 /// Whether `cargo SUBCOMMAND --version` works.

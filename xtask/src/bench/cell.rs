@@ -1,5 +1,6 @@
 //! A cell of the matrix: one method on one data set with one seed.
 
+use std::collections::HashSet;
 use std::fmt;
 
 /// Which cell. Its `Display` form names its folder under `cells/`.
@@ -34,18 +35,22 @@ impl CellId {
 }
 
 /// Every combination: all methods of a seed and data set before the next, so that a comparison is
-/// complete as early as possible.
-pub(crate) fn matrix<'a>(methods: &[&'a str], datasets: &[&'a str], seeds: &[u64]) -> Vec<CellId> {
-    let mut cells = Vec::with_capacity(methods.len() * datasets.len() * seeds.len());
+/// complete as early as possible. What is named twice is there once.
+pub(crate) fn matrix(methods: &[&str], datasets: &[&str], seeds: &[u64]) -> Vec<CellId> {
+    let mut cells = Vec::new();
+    let mut seen = HashSet::new();
     for &seed in seeds {
         for &dataset in datasets {
             for &method in methods {
                 let (method, dataset) = (method.to_owned(), dataset.to_owned());
-                cells.push(CellId {
+                let cell = CellId {
                     dataset,
                     method,
                     seed,
-                });
+                };
+                if seen.insert(cell.clone()) {
+                    cells.push(cell);
+                }
             }
         }
     }
@@ -86,5 +91,10 @@ mod tests {
         let names: Vec<_> = cells.iter().map(ToString::to_string).collect();
         assert_eq!(names[..3], ["a__x__s0", "b__x__s0", "a__y__s0"]);
         assert_eq!((names.len(), names[7].as_str()), (8, "b__y__s1"));
+    }
+
+    #[test]
+    fn what_is_named_twice_is_one_cell() {
+        assert_eq!(matrix(&["a", "a"], &["x"], &[0, 1, 0]).len(), 2);
     }
 }

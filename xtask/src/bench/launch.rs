@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,11 +12,19 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 
 use super::progress::Progress;
+use super::stop::{self, Stop};
 use super::work_left::{CellFiles, WorkLeft};
 use crate::workspace;
 
-/// A cell that is asked to stop gets this long to write its checkpoint.
-const GRACE: Duration = Duration::from_secs(30);
+/// A cell that is asked to stop gets this long to end its step and write its checkpoint.
+const GRACE: Duration = Duration::from_secs(120);
+
+/// Terminals and batch systems mostly tell the cell themselves. To tell it once more would make it leave without
+/// saving, so it gets this long to say that it knows.
+const TO_HEAR: Duration = Duration::from_secs(2);
+
+/// What `salt` says when it has been asked to stop (crates/salt-cli/src/interrupt).
+const STOPPING: &str = "stopping at the next safe point";
 
 /// Lines of each pipe that are shown when a cell fails.
 const SHOWN_LINES: usize = 8;
@@ -54,7 +61,7 @@ pub(crate) fn run(
     command: &mut Command,
     log: &Path,
     progress: &mut Progress,
-    interrupted: &AtomicBool,
+    stop: &Stop,
 ) -> anyhow::Result<Outcome> {
     let mut log_file =
         File::create(log).with_context(|| format!("cannot create {}", log.display()))?;
@@ -74,13 +81,14 @@ pub(crate) fn run(
     // The pipes are read side by side, so their lines meet in any order: what went wrong is kept
     // apart from whatever else the cell says last.
     let mut last = [Vec::new(), Vec::new()];
-    let mut stop_at = None;
+    let (mut asked_at, mut told) = (None, false);
     loop {
         match lines.recv_timeout(Duration::from_millis(200)) {
             Ok((stream, line)) => {
                 writeln!(log_file, "{line}")
                     .with_context(|| format!("cannot write {}", log.display()))?;
                 progress.line(&line);
+                told |= line.contains(STOPPING);
                 let last = &mut last[stream as usize];
                 last.push(line);
                 last.drain(..last.len().saturating_sub(SHOWN_LINES));
@@ -89,21 +97,25 @@ pub(crate) fn run(
             // Both pipes are closed: the process is at its end.
             Err(RecvTimeoutError::Disconnected) => break,
         }
-        if interrupted.load(Ordering::SeqCst) {
-            // On Ctrl-C the terminal has told the cell too. One that was not told is ended
-            // after a while; it goes on from its last checkpoint next time.
-            let at = *stop_at.get_or_insert_with(|| Instant::now() + GRACE);
-            if Instant::now() >= at {
+        if stop.is_asked() {
+            let waited = asked_at.get_or_insert_with(Instant::now).elapsed();
+            if !told && waited >= TO_HEAR {
+                told = true;
+                // It may have ended in this moment, or still be too young to listen; then it goes on from its last
+                // checkpoint next time, as after the end of its grace.
+                let _ = stop::tell(&child);
+            }
+            if waited >= GRACE {
                 child.kill().context("cannot end the running cell")?;
             }
         }
     }
     let status = wait(&mut child)?;
-    if interrupted.load(Ordering::SeqCst) {
-        return Ok(Outcome::Interrupted);
-    }
     if status.success() {
         return Ok(Outcome::Finished);
+    }
+    if stop.is_asked() {
+        return Ok(Outcome::Interrupted);
     }
     let end = workspace::ended(status);
     Ok(Outcome::Failed(format!(
@@ -142,19 +154,18 @@ fn forward(pipe: impl Read + Send + 'static, stream: Stream, lines: Sender<(Stre
 mod tests {
     use super::*;
 
-    fn sh(script: &str, interrupted: bool) -> (Outcome, String) {
+    fn sh(script: &str, stop: &Stop) -> (Outcome, String) {
         let tmp = tempfile::tempdir().unwrap();
         let log = tmp.path().join("cell.log");
         let mut command = Command::new("sh");
         command.args(["-c", script]);
-        let interrupted = AtomicBool::new(interrupted);
-        let outcome = run(&mut command, &log, &mut Progress::new(1), &interrupted).unwrap();
+        let outcome = run(&mut command, &log, &mut Progress::new(1), stop).unwrap();
         (outcome, std::fs::read_to_string(log).unwrap())
     }
 
     #[test]
     fn output_of_both_kinds_goes_to_the_log() {
-        let (outcome, log) = sh("echo out; echo err >&2", false);
+        let (outcome, log) = sh("echo out; echo err >&2", &Stop::default());
         assert!(matches!(outcome, Outcome::Finished), "{outcome:?}");
         assert!(log.contains("out\n") && log.contains("err\n"), "{log}");
     }
@@ -163,7 +174,7 @@ mod tests {
     fn a_failure_is_told_with_its_last_lines() {
         let (outcome, _) = sh(
             "seq 1 20; echo what went wrong >&2; seq 1 20; exit 3",
-            false,
+            &Stop::default(),
         );
         let Outcome::Failed(how) = outcome else {
             panic!("{outcome:?}")
@@ -180,8 +191,25 @@ mod tests {
 
     #[test]
     fn a_stop_is_no_failure() {
-        let (outcome, _) = sh("exit 130", true);
+        let (outcome, _) = sh("exit 130", &Stop::asked());
         assert!(matches!(outcome, Outcome::Interrupted), "{outcome:?}");
+    }
+
+    #[test]
+    fn a_cell_that_nobody_told_is_told_and_one_that_knows_is_not_told_again() {
+        let wait = "for i in $(seq 60); do sleep 0.1; done; echo was not told";
+        let untold = format!("trap 'echo saved; exit 143' TERM; {wait}");
+        let (outcome, log) = sh(&untold, &Stop::asked());
+        assert!(matches!(outcome, Outcome::Interrupted), "{outcome:?}");
+        assert_eq!(log, "saved\n");
+        let knows = format!("trap 'echo told twice' TERM; echo {STOPPING}; sleep 3; exit 143");
+        assert_eq!(sh(&knows, &Stop::asked()).1, format!("{STOPPING}\n"));
+    }
+
+    #[test]
+    fn salt_says_that_it_stops_in_the_words_that_are_looked_for() {
+        let path = workspace::root().join("crates/salt-cli/src/interrupt/mod.rs");
+        assert!(std::fs::read_to_string(path).unwrap().contains(STOPPING));
     }
 
     #[test]

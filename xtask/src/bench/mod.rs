@@ -1,10 +1,11 @@
 //! `cargo xtask bench`: methods x data sets x seeds, each cell a `salt train` in its own process.
 //!
 //! A cell that is finished is skipped, one that was stopped goes on, one that fails is shown and
-//! does not keep the others from running. What is on disk is the only state: see [`work_left()`].
+//! does not keep the others from running. What is on disk is the only state: see [`mod@work_left`].
 
 mod binary;
 mod cell;
+mod cell_lock;
 mod dataset;
 mod launch;
 pub(crate) mod machine;
@@ -12,37 +13,39 @@ pub(crate) mod method;
 mod preset;
 pub(crate) mod progress;
 pub(crate) mod recipe;
+mod run_cells;
 mod shard;
+pub(crate) mod slurm;
+mod stop;
 pub(crate) mod work_left;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, bail};
 
-use crate::report::finished_cell::{self, CellState};
 use crate::report::{self, About};
 use crate::usage::UsageError;
 use crate::workspace;
 use binary::Backend;
 pub(crate) use cell::CellId;
 use dataset::Source;
-use launch::Outcome;
 use preset::{Preset, PresetName};
 use recipe::{Override, Shared};
+use run_cells::{Ending, Work, run_cells};
 use shard::Shard;
-use work_left::{CellFiles, WorkLeft, work_left};
-
-/// Exit code of a process ended by Ctrl-C.
-const INTERRUPTED: i32 = 130;
+use stop::Stop;
+use work_left::{CellFiles, WorkLeft};
 
 const EXAMPLES: &str = "\
 Examples:
   cargo xtask bench
   cargo xtask bench --datasets ../shared/data/CHASE_DB1 --methods salt,lora,full --seeds 0,1,2
-  cargo xtask bench --backend cuda --preset standard";
+  cargo xtask bench --backend cuda --preset standard
+  cargo xtask bench --shard 2/3
+  cargo xtask bench --backend cuda --slurm --slurm-arg=--gres=gpu:1 --slurm-arg=--time=4:00:00
+
+docs/CLUSTER.md tells how a benchmark is spread over machines.";
 
 /// Compare the methods: train every combination and print the table
 #[derive(Debug, clap::Args)]
@@ -69,9 +72,11 @@ pub(crate) struct Args {
     /// Where results go [default: runs/bench/PRESET in the repository]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Do part I of N of the matrix, for several machines on one folder
+    /// Do part I of N of the matrix (the first is 1/N), for several machines on one folder
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
+    #[command(flatten)]
+    slurm: slurm::Options,
     /// Change a key of every recipe, like `salt train --set`
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     overrides: Vec<Override>,
@@ -86,19 +91,10 @@ pub(crate) struct Args {
     dry_run: bool,
 }
 
-/// A cell with what it takes to run it.
-#[derive(Debug)]
-struct Planned {
-    id: CellId,
-    files: CellFiles,
-    recipe: String,
-    left: WorkLeft,
-}
-
 /// The cells of a benchmark and what they have in common.
 #[derive(Debug)]
 struct Plan {
-    cells: Vec<Planned>,
+    cells: Vec<Work>,
     /// [`Shared::matrix`].
     matrix: String,
     /// SHA-256 of each data set that is there, by name.
@@ -123,12 +119,28 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         );
         return Err(UsageError(message).into());
     }
-    let cells = cells(args, preset, &sources)?;
+    let matrix = matrix(args, preset, &sources)?;
+    let mine = match args.shard {
+        Some(shard) => shard.of(matrix.clone()),
+        None => matrix.clone(),
+    };
+    if mine.is_empty() {
+        let all = matrix.len();
+        eprintln!("This part of the matrix is empty: there are {all} cells in all");
+        return Ok(());
+    }
     if args.dry_run {
-        show(&plan(args, preset, &sources, &out, cells)?.cells, &out);
+        let cells = plan(args, preset, &sources, &out, mine)?.cells;
+        show(&cells, &out);
+        if args.slurm.is_asked() {
+            slurm::show(&args.slurm, &out, &cells)?;
+        }
         return Ok(());
     }
 
+    if args.slurm.is_asked() {
+        slurm::check(&out)?;
+    }
     let salt = match &args.salt {
         Some(program) => std::path::absolute(program).context("--salt names no file")?,
         None => binary::build(args.backend)?,
@@ -138,23 +150,35 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             dataset::generate(&salt, source, vessels)?;
         }
     }
-    let Plan {
-        cells: planned,
-        matrix,
-        data,
-    } = plan(args, preset, &sources, &out, cells)?;
-    about(args, matrix, data).write(&out)?;
-    let failed = run_cells(&salt, args.backend, &planned)?;
-    report::run(&out)?;
-    if !failed.is_empty() {
-        bail!(
-            "{} of {} cells failed: {}; run the command again to retry them, --fresh to start over",
-            failed.len(),
-            planned.len(),
-            failed.join(", ")
-        );
+    let plan = plan(args, preset, &sources, &out, mine)?;
+    about(args, &plan, &matrix).write(&out)?;
+    let device = args.backend.device();
+    if args.slurm.is_asked() {
+        return slurm::submit(&args.slurm, &out, &salt, device, &plan.cells);
     }
-    Ok(())
+    let stop = Stop::listen()?;
+    match run_cells(&salt, device, &plan.cells, &stop)? {
+        Ending::Stopped { cell, .. } => {
+            eprintln!("Stopped in {cell}. The same command goes on from here.");
+            std::process::exit(stop::INTERRUPTED);
+        }
+        Ending::Done { failed } => {
+            let reported = report::run(&out, &[]);
+            all_well(&failed, plan.cells.len())?;
+            reported
+        }
+    }
+}
+
+fn all_well(failed: &[String], all: usize) -> anyhow::Result<()> {
+    if failed.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "{} of {all} cells failed: {}; run the command again to retry them, --fresh to start over",
+        failed.len(),
+        failed.join(", ")
+    )
 }
 
 fn default_out(preset: PresetName) -> PathBuf {
@@ -168,8 +192,8 @@ fn default_out(preset: PresetName) -> PathBuf {
         .unwrap_or(out)
 }
 
-/// The combinations that this process is to run.
-fn cells(args: &Args, preset: &Preset, sources: &[Source]) -> anyhow::Result<Vec<CellId>> {
+/// All combinations, those of other shards too.
+fn matrix(args: &Args, preset: &Preset, sources: &[Source]) -> anyhow::Result<Vec<CellId>> {
     let methods: Vec<&str> = if args.methods.is_empty() {
         preset.methods.to_vec()
     } else {
@@ -188,11 +212,7 @@ fn cells(args: &Args, preset: &Preset, sources: &[Source]) -> anyhow::Result<Vec
     } else {
         &args.seeds
     };
-    let cells = cell::matrix(&methods, &datasets, seeds);
-    Ok(match args.shard {
-        Some(shard) => shard.of(cells),
-        None => cells,
-    })
+    Ok(cell::matrix(&methods, &datasets, seeds))
 }
 
 /// Write every cell's document and see what is left of it.
@@ -229,17 +249,11 @@ fn plan(
             .get(&id.dataset)
             .map_or("not generated yet", String::as_str);
         let recipe = recipe::write(&id, method, source, hash, &shared)?;
-        let files = CellFiles::new(out, &id);
-        let left = if args.fresh {
-            WorkLeft::Everything
-        } else {
-            work_left(&id, &files, &recipe)
-        };
-        Ok(Planned {
+        Ok(Work {
+            files: CellFiles::new(out, &id),
             id,
-            files,
             recipe,
-            left,
+            fresh: args.fresh,
         })
     });
     let cells = planned.collect::<anyhow::Result<_>>()?;
@@ -250,116 +264,31 @@ fn plan(
     })
 }
 
-fn show(planned: &[Planned], out: &Path) {
-    for Planned { id, left, .. } in planned {
+fn show(cells: &[Work], out: &Path) {
+    let mut to_run = 0;
+    for cell in cells {
+        let left = cell.left();
         let what = match left {
             WorkLeft::Nothing => "finished",
             WorkLeft::TheRest => "goes on from its checkpoint",
             WorkLeft::Everything => "to be trained",
         };
-        println!("{id}: {what}");
+        to_run += usize::from(left != WorkLeft::Nothing);
+        println!("{}: {what}", cell.id);
     }
-    let left = planned
-        .iter()
-        .filter(|cell| cell.left != WorkLeft::Nothing)
-        .count();
-    println!(
-        "{left} of {} cells to run in {}",
-        planned.len(),
-        out.display()
-    );
+    let (all, out) = (cells.len(), out.display());
+    println!("{to_run} of {all} cells to run in {out}");
 }
 
-/// The score of a cell whose process ended well; an error when it left no finished result.
-fn score(id: &CellId, files: &CellFiles) -> anyhow::Result<String> {
-    match finished_cell::read(id.clone(), &files.run)? {
-        CellState::Finished(cell) => {
-            let dice = finished_cell::mean(cell.cases.values().filter_map(|case| case.dice));
-            Ok(dice.map_or_else(
-                || "Dice undefined".to_owned(),
-                |dice| format!("Dice {dice:.3}"),
-            ))
-        }
-        CellState::Unfinished(_) => {
-            let log = files.log.display();
-            bail!("the process ended well and left no finished result; its log is {log}")
-        }
-    }
-}
-
-fn about(args: &Args, matrix: String, data: BTreeMap<String, String>) -> About {
+fn about(args: &Args, plan: &Plan, matrix: &[CellId]) -> About {
     let typed: Vec<String> = std::env::args().skip(1).collect();
     About {
         preset: args.preset.as_str().to_owned(),
         backend: args.backend.feature().to_owned(),
         command: format!("cargo xtask {}", typed.join(" ")),
         machine: machine::Machine::this(),
-        matrix: Some(matrix),
-        data,
+        matrix: Some(plan.matrix.clone()),
+        data: plan.data.clone(),
+        cells: matrix.iter().map(ToString::to_string).collect(),
     }
-}
-
-/// Run what is left; the names of the cells that failed.
-fn run_cells(salt: &Path, backend: Backend, planned: &[Planned]) -> anyhow::Result<Vec<String>> {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&interrupted);
-    ctrlc::set_handler(move || {
-        // The second time, at once: the cell's checkpoints are whole at any moment.
-        if flag.swap(true, Ordering::SeqCst) {
-            std::process::exit(INTERRUPTED);
-        }
-    })
-    .context("cannot listen for Ctrl-C")?;
-
-    let todo: Vec<_> = planned
-        .iter()
-        .filter(|cell| cell.left != WorkLeft::Nothing)
-        .collect();
-    let skipped = planned.len() - todo.len();
-    if skipped > 0 {
-        eprintln!("{skipped} of {} cells are finished already", planned.len());
-    }
-    let mut progress = progress::Progress::new(todo.len());
-    let mut failed = Vec::new();
-    for Planned {
-        id,
-        files,
-        recipe,
-        left,
-    } in todo
-    {
-        let name = id.to_string();
-        if *left == WorkLeft::Everything {
-            work_left::clear(files, recipe)?;
-        }
-        progress.begin(
-            &name,
-            if *left == WorkLeft::TheRest {
-                "goes on"
-            } else {
-                "starts"
-            },
-        );
-        let mut command = launch::command(salt, files, *left, backend.device());
-        match launch::run(&mut command, &files.log, &mut progress, &interrupted)? {
-            Outcome::Finished => match score(id, files) {
-                Ok(score) => progress.end(&format!("finished, {score}")),
-                Err(error) => {
-                    progress.end(&format!("FAILED: {error:#};"));
-                    failed.push(name);
-                }
-            },
-            Outcome::Failed(how) => {
-                progress.end(&format!("FAILED: {how}\n   "));
-                failed.push(name);
-            }
-            Outcome::Interrupted => {
-                progress.close();
-                eprintln!("Stopped in {name}. The same command goes on from here.");
-                std::process::exit(INTERRUPTED);
-            }
-        }
-    }
-    progress.close();
-    Ok(failed)
 }

@@ -20,6 +20,10 @@ pub(crate) struct CellFiles {
     pub(crate) recipe: PathBuf,
     /// Everything that the program printed.
     pub(crate) log: PathBuf,
+    /// What it ran on ([`super::machine::Machine`]).
+    pub(crate) machine: PathBuf,
+    /// See [`super::cell_lock`].
+    pub(crate) lock: PathBuf,
 }
 
 impl CellFiles {
@@ -28,12 +32,17 @@ impl CellFiles {
             run: out.join("cells").join(cell.to_string()),
             recipe: out.join("recipes").join(format!("{cell}.toml")),
             log: out.join("logs").join(format!("{cell}.log")),
+            machine: out.join("machines").join(format!("{cell}.json")),
+            lock: out.join("locks").join(cell.to_string()),
         }
     }
 
-    /// The newest checkpoint, as `salt train` names it.
-    fn checkpoint(&self) -> PathBuf {
-        self.run.join("checkpoints").join("last.safetensors")
+    /// Name of the newest checkpoint; `salt train` has the step in it.
+    pub(crate) fn newest_checkpoint(&self) -> Option<String> {
+        let entries = self.run.join("checkpoints").read_dir().ok()?;
+        let names = entries.flatten().map(|entry| entry.file_name());
+        let names = names.filter_map(|name| name.into_string().ok());
+        names.filter(|name| name.ends_with(".safetensors")).max()
     }
 }
 
@@ -57,7 +66,7 @@ pub(crate) fn work_left(cell: &CellId, files: &CellFiles, recipe: &str) -> WorkL
     // A result that cannot be read is as good as none: the run is done again.
     match finished_cell::read(cell.clone(), &files.run) {
         Ok(CellState::Finished(_)) => WorkLeft::Nothing,
-        _ if files.checkpoint().is_file() => WorkLeft::TheRest,
+        _ if files.newest_checkpoint().is_some() => WorkLeft::TheRest,
         _ => WorkLeft::Everything,
     }
 }
@@ -65,11 +74,13 @@ pub(crate) fn work_left(cell: &CellId, files: &CellFiles, recipe: &str) -> WorkL
 /// Make way for a run from the start: the old run directory goes, then the document is written.
 /// In this order a process killed between the two leaves nothing that could be mistaken.
 pub(crate) fn clear(files: &CellFiles, recipe: &str) -> anyhow::Result<()> {
+    // First what says that the run has finished: a report may be reading beside us.
+    let _ = fs::remove_file(files.run.join("result.json"));
     if files.run.is_dir() {
         fs::remove_dir_all(&files.run)
             .with_context(|| format!("cannot remove the old run {}", files.run.display()))?;
     }
-    for file in [&files.run, &files.recipe, &files.log] {
+    for file in [&files.run, &files.recipe, &files.log, &files.machine] {
         let folder = file
             .parent()
             .context("a cell's files lie in the output folder")?;
@@ -121,8 +132,23 @@ mod tests {
         let tmp = tempfile::tempdir().unwrap();
         let files = CellFiles::new(tmp.path(), &cell());
         clear(&files, "a = 1").unwrap();
-        fs::create_dir_all(files.checkpoint().parent().unwrap()).unwrap();
-        fs::write(files.checkpoint(), "x").unwrap();
+        let checkpoints = files.run.join("checkpoints");
+        fs::create_dir_all(&checkpoints).unwrap();
+        fs::write(
+            checkpoints.join("step-0000000009.safetensors.7.partial"),
+            "x",
+        )
+        .unwrap();
+        check(tmp.path(), "a = 1", WorkLeft::Everything);
+        for step in [8, 10, 9] {
+            fs::write(
+                checkpoints.join(format!("step-{step:010}.safetensors")),
+                "x",
+            )
+            .unwrap();
+        }
+        let newest = files.newest_checkpoint();
+        assert_eq!(newest.as_deref(), Some("step-0000000010.safetensors"));
         check(tmp.path(), "a = 1", WorkLeft::TheRest);
         fs::write(files.run.join("result.json"), r#"{"status":"interrupted"}"#).unwrap();
         check(tmp.path(), "a = 1", WorkLeft::TheRest);

@@ -1,5 +1,6 @@
 //! How the numbers of a row are written, the same on screen, in Markdown and in HTML.
 
+use super::results::Results;
 use super::table::{Row, SdOver, Spread};
 
 /// Column headings, in the order of [`fields`].
@@ -58,6 +59,23 @@ pub(super) fn p_value(p: f64) -> String {
     } else {
         format!("{p:.3}")
     }
+}
+
+/// What is not in the tables because it is not done, `None` when all is.
+pub(super) fn incomplete(results: &Results) -> Option<String> {
+    let named = |what: &str, cells: &[String]| {
+        (!cells.is_empty()).then(|| format!("{what}: {}", cells.join(", ")))
+    };
+    let parts = [
+        named("Not finished", &results.unfinished),
+        named("Not begun", &results.missing),
+    ];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| {
+        let done = results.cells.len();
+        let all = done + results.unfinished.len() + results.missing.len();
+        format!("{done} of {all} cells are finished. {}", parts.join(". "))
+    })
 }
 
 /// What was left out of the tables.
@@ -155,6 +173,20 @@ pub(crate) mod tests {
             (p_value(0.0004), p_value(0.0432)),
             ("< 0.001".into(), "0.043".into())
         );
+    }
+
+    #[test]
+    fn what_is_not_done_is_named_with_how_much_is() {
+        let tmp = tempfile::tempdir().unwrap();
+        crate::report::results::tests::example(tmp.path());
+        let mut results = Results::read(tmp.path()).unwrap();
+        assert_eq!(
+            incomplete(&results).unwrap(),
+            "6 of 8 cells are finished. Not finished: lora__vessels__s0. Not begun: salt__vessels__s1"
+        );
+        results.unfinished.clear();
+        results.missing.clear();
+        assert_eq!(incomplete(&results), None);
     }
 
     #[test]

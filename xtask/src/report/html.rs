@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::cells_in_words::{HEADINGS, caption, fields, left_out, p_value};
+use super::cells_in_words::{HEADINGS, caption, fields, incomplete, left_out, p_value};
 use super::plot;
 use super::results::Results;
 use crate::bench::progress::in_words;
@@ -51,12 +51,8 @@ fn page(html: &mut String, results: &Results) -> std::fmt::Result {
     for dataset in results.datasets() {
         section(html, results, dataset)?;
     }
-    if !results.unfinished.is_empty() {
-        writeln!(
-            html,
-            "<p>Not finished: {}</p>",
-            escaped(&results.unfinished.join(", "))
-        )?;
+    if let Some(incomplete) = incomplete(results) {
+        writeln!(html, "<p>{}</p>", escaped(&incomplete))?;
     }
     if !results.left_out.is_empty() {
         writeln!(html, "<p>{}</p>", escaped(&left_out(&results.left_out)))?;
@@ -67,7 +63,7 @@ fn page(html: &mut String, results: &Results) -> std::fmt::Result {
 fn about(html: &mut String, results: &Results) -> std::fmt::Result {
     writeln!(html, "<p class=\"soft\">")?;
     if let Some(about) = &results.about {
-        let machine = escaped(&about.machine.in_words());
+        let machine = escaped(&results.machines.join("; "));
         writeln!(html, "<code>{}</code><br>", escaped(&about.command))?;
         writeln!(html, "{machine}; backend {}<br>", escaped(&about.backend))?;
         if let Some(commit) = &about.machine.commit {

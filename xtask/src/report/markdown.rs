@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::cells_in_words::{HEADINGS, caption, fields, left_out, p_value};
+use super::cells_in_words::{HEADINGS, caption, fields, incomplete, left_out, p_value};
 use super::results::Results;
 use crate::bench::progress::in_words;
 
@@ -15,8 +15,8 @@ pub(crate) fn text(results: &Results) -> String {
     for dataset in results.datasets() {
         let _ = section(&mut text, results, dataset);
     }
-    if !results.unfinished.is_empty() {
-        let _ = writeln!(text, "Not finished: {}.", results.unfinished.join(", "));
+    if let Some(incomplete) = incomplete(results) {
+        let _ = writeln!(text, "{incomplete}.");
     }
     if !results.left_out.is_empty() {
         let _ = writeln!(text, "\n{}.", left_out(&results.left_out));
@@ -31,7 +31,7 @@ fn about(text: &mut String, results: &Results) -> std::fmt::Result {
         writeln!(
             text,
             "- Machine: {}; backend {}",
-            about.machine.in_words(),
+            results.machines.join("; "),
             about.backend
         )?;
         if let Some(commit) = &about.machine.commit {

@@ -8,22 +8,26 @@ mod comparison;
 pub(crate) mod finished_cell;
 mod html;
 mod markdown;
+mod merge;
 mod plot;
 mod results;
 mod screen;
 mod table;
 
-use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 
+use crate::replaced_file::replace;
 use crate::usage::UsageError;
 
 pub(crate) use results::{About, Results};
 
-/// Rebuild the three files and print the table.
-pub(crate) fn run(out: &Path) -> anyhow::Result<()> {
+/// Rebuild the three files and print the table, with what others have finished.
+pub(crate) fn run(out: &Path, others: &[PathBuf]) -> anyhow::Result<()> {
+    for other in others {
+        merge::merge(out, other)?;
+    }
     if !out.join("cells").is_dir() {
         let shown = out.display();
         let message = format!("`{shown}` holds no benchmark: expected a folder with `cells` in it");
@@ -49,26 +53,27 @@ fn write(out: &Path) -> anyhow::Result<Results> {
         ("report.html", html::text(&results)),
     ];
     for (name, text) in files {
-        let path = out.join(name);
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        replace(&out.join(name), &text)?;
     }
     Ok(results)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
     fn a_report_is_rebuilt_from_the_cells_alone() {
         let tmp = tempfile::tempdir().unwrap();
         results::tests::example(tmp.path());
-        run(tmp.path()).unwrap();
+        run(tmp.path(), &[]).unwrap();
         let first = fs::read_to_string(tmp.path().join("results.json")).unwrap();
         for name in ["results.json", "report.md", "report.html"] {
             fs::remove_file(tmp.path().join(name)).unwrap();
         }
-        run(tmp.path()).unwrap();
+        run(tmp.path(), &[]).unwrap();
         assert_eq!(
             fs::read_to_string(tmp.path().join("results.json")).unwrap(),
             first
@@ -78,7 +83,7 @@ mod tests {
     #[test]
     fn a_folder_without_cells_is_wrong_use() {
         let tmp = tempfile::tempdir().unwrap();
-        let error = run(tmp.path()).unwrap_err();
+        let error = run(tmp.path(), &[]).unwrap_err();
         assert!(error.downcast_ref::<UsageError>().is_some(), "{error:?}");
     }
 
@@ -86,7 +91,7 @@ mod tests {
     fn nothing_finished_is_a_failure_that_says_so() {
         let tmp = tempfile::tempdir().unwrap();
         fs::create_dir_all(tmp.path().join("cells/salt__a__s0")).unwrap();
-        let error = run(tmp.path()).unwrap_err().to_string();
+        let error = run(tmp.path(), &[]).unwrap_err().to_string();
         assert!(error.contains("no cell has finished"), "{error}");
     }
 }

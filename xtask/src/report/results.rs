@@ -1,6 +1,6 @@
 //! `results.json`: everything the report shows, for other programs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -14,6 +14,7 @@ use crate::bench::machine::Machine;
 use crate::bench::method;
 use crate::bench::recipe;
 use crate::bench::work_left::CellFiles;
+use crate::replaced_file::replace;
 
 /// Name of the file that says what a benchmark was asked to do.
 const ABOUT: &str = "bench.json";
@@ -35,6 +36,9 @@ pub(crate) struct About {
     /// SHA-256 of each data set it used, by name.
     #[serde(default)]
     pub(crate) data: BTreeMap<String, String>,
+    /// Every cell that was asked for, those of other machines too.
+    #[serde(default)]
+    pub(crate) cells: Vec<String>,
 }
 
 impl About {
@@ -43,11 +47,11 @@ impl About {
         let path = out.join(ABOUT);
         let text = serde_json::to_string_pretty(self).context("cannot write bench.json")?;
         fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
-        fs::write(&path, text + "\n").with_context(|| format!("cannot write {}", path.display()))
+        replace(&path, &(text + "\n"))
     }
 
     /// Read it back; cells from elsewhere have none.
-    fn read(out: &Path) -> anyhow::Result<Option<Self>> {
+    pub(super) fn read(out: &Path) -> anyhow::Result<Option<Self>> {
         let path = out.join(ABOUT);
         if !path.is_file() {
             return Ok(None);
@@ -67,8 +71,12 @@ pub(crate) struct Results {
     pub(crate) about: Option<About>,
     /// `result.json` of every finished cell.
     pub(crate) cells: Vec<serde_json::Value>,
-    /// Cells that have not finished.
+    /// Cells that have begun and not finished.
     pub(crate) unfinished: Vec<String>,
+    /// Cells that were asked for and have not begun.
+    pub(crate) missing: Vec<String>,
+    /// What the finished cells ran on, in words, each machine once.
+    pub(crate) machines: Vec<String>,
     /// Finished cells of another matrix or of other data, left out of everything else.
     pub(crate) left_out: Vec<String>,
     /// One row per data set and method.
@@ -102,7 +110,17 @@ impl Results {
             )
         });
         let groups = group(&finished);
+        let there: Vec<String> = finished
+            .iter()
+            .map(|cell| cell.id.to_string())
+            .chain(unfinished.iter().cloned())
+            .chain(left_out.iter().cloned())
+            .collect();
+        let asked = about.iter().flat_map(|about| &about.cells);
+        let missing = asked.filter(|cell| !there.contains(cell)).cloned();
         Ok(Self {
+            missing: missing.collect(),
+            machines: machines(&finished, about.as_ref(), out),
             preset: about
                 .as_ref()
                 .map_or_else(|| "custom".to_owned(), |about| about.preset.clone()),
@@ -158,6 +176,18 @@ fn belongs(cell: &FinishedCell, about: Option<&About>, out: &Path) -> bool {
     !differs(matrix, about.matrix.as_deref()) && !differs(data, known)
 }
 
+/// What cells ran on; where they do not say, it is where the benchmark was started.
+fn machines(cells: &[FinishedCell], about: Option<&About>, out: &Path) -> Vec<String> {
+    let mut found = BTreeSet::new();
+    for cell in cells {
+        let text = fs::read_to_string(CellFiles::new(out, &cell.id).machine);
+        let machine: Option<Machine> = text.ok().and_then(|text| serde_json::from_str(&text).ok());
+        let machine = machine.as_ref().or(about.map(|about| &about.machine));
+        found.extend(machine.map(Machine::in_words));
+    }
+    found.into_iter().collect()
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -196,6 +226,13 @@ pub(crate) mod tests {
             },
             matrix: Some("m0".into()),
             data: BTreeMap::new(),
+            cells: [
+                "salt__vessels__s0",
+                "lora__vessels__s0",
+                "salt__vessels__s1",
+            ]
+            .map(str::to_owned)
+            .into(),
         };
         about.write(out).unwrap();
     }
@@ -259,6 +296,23 @@ pub(crate) mod tests {
             assert!(json["comparisons"][0].get(key).is_some(), "{key}");
         }
         assert_eq!(json["unfinished"][0], "lora__vessels__s0");
+        assert_eq!(json["missing"], serde_json::json!(["salt__vessels__s1"]));
+    }
+
+    #[test]
+    fn a_cell_says_what_it_ran_on_and_otherwise_it_is_where_the_benchmark_was_started() {
+        let tmp = tempfile::tempdir().unwrap();
+        example(tmp.path());
+        let read = || Results::read(tmp.path()).unwrap().machines;
+        assert_eq!(read(), ["linux <x86_64>"]);
+        let node = Machine {
+            system: "a node".into(),
+            ..Machine::default()
+        };
+        let path = tmp.path().join("machines/salt__vessels__s0.json");
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, serde_json::to_string(&node).unwrap()).unwrap();
+        assert_eq!(read(), ["a node", "linux <x86_64>"]);
     }
 
     #[test]

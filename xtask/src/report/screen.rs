@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 
-use super::cells_in_words::{HEADINGS, caption, fields, left_out, p_value};
+use super::cells_in_words::{HEADINGS, caption, fields, incomplete, left_out, p_value};
 use super::results::Results;
 
 /// The whole report as text.
@@ -31,8 +31,8 @@ pub(crate) fn text(results: &Results) -> String {
             );
         }
     }
-    if !results.unfinished.is_empty() {
-        let _ = writeln!(text, "\nNot finished: {}", results.unfinished.join(", "));
+    if let Some(incomplete) = incomplete(results) {
+        let _ = writeln!(text, "\n{incomplete}");
     }
     if !results.left_out.is_empty() {
         let _ = writeln!(text, "\n{}", left_out(&results.left_out));

@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use super::row::{Measured, Row, Subject, interleaved};
 use super::{Bench, Compared};
 use crate::python;
-use crate::workspace::{cargo, root, step};
+use crate::workspace::{cargo, example, root, step};
 
 const SCRIPTS: &str = "crates/salt-data/tests/loader_speed";
 /// How many pictures are generated, and of how many pixels a side.
@@ -29,26 +29,24 @@ pub(super) fn rows(bench: &Bench) -> anyhow::Result<Compared> {
     build.args(["build", "--release", "--package", "salt-data"]);
     step(build.args(["--example", "loader_speed"]))?;
     let loader = Loader {
-        program: example()?,
+        program: example("loader_speed")?,
         script: root().join(SCRIPTS).join("pytorch.py"),
         python,
         cache: bench.folder.join("loader-cache"),
         repeats: bench.repeats,
     };
-    let mut rows = Vec::new();
-    let mut peer = String::new();
+    let mut rows = Compared::default();
     for (kind, dir) in loader.pictures(bench)? {
         for cases in ["files", "disk", "memory"] {
             for workers in [1, 2] {
                 let (row, program) = loader.row(&kind, &dir, cases, workers)?;
-                rows.push(row);
-                peer = program;
+                rows.add((row, Some(program)));
             }
         }
     }
     let folder = &loader.cache;
     std::fs::remove_dir_all(folder).with_context(|| format!("cannot delete {folder:?}"))?;
-    Ok(Compared { rows, peer })
+    Ok(rows)
 }
 
 struct Loader {
@@ -111,16 +109,4 @@ impl Loader {
         };
         interleaved(subject, self.repeats, ours, peer)
     }
-}
-
-/// Where cargo puts the example.
-fn example() -> anyhow::Result<PathBuf> {
-    let mut metadata = cargo();
-    metadata.args(["metadata", "--no-deps", "--format-version", "1"]);
-    let text = crate::workspace::output(&mut metadata)?;
-    let metadata: serde_json::Value = serde_json::from_str(&text)?;
-    let target = metadata["target_directory"].as_str();
-    let target = target.context("expected cargo metadata to name the target directory")?;
-    let name = format!("loader_speed{}", std::env::consts::EXE_SUFFIX);
-    Ok(Path::new(target).join("release/examples").join(name))
 }

@@ -3,8 +3,10 @@
 //! | file | work |
 //! |---|---|
 //! | `loader` | the training loader against a PyTorch `DataLoader` with PIL |
+//! | `model` | training steps, encoding, decoding, decompositions against transformers' `SamModel` |
 
 mod loader;
+mod model;
 mod row;
 
 use std::fmt::Write as _;
@@ -18,10 +20,15 @@ use crate::bench::machine::Machine;
 use crate::workspace::root;
 
 /// Everything that can be measured; a new work is a file and a line here.
-const WORKS: &[Work] = &[Work {
-    name: "loader_512",
-    rows: loader::rows,
-}];
+const WORKS: [Work; 7] = [
+    Work::new("loader_512", loader::rows),
+    Work::new("step", model::steps),
+    Work::new("encode", model::encode),
+    Work::new("decode", model::decode),
+    Work::new("predict", model::predict),
+    Work::new("attach", model::attach),
+    Work::new("operations", model::operations),
+];
 
 /// A group of rows that are measured together.
 struct Work {
@@ -29,18 +36,33 @@ struct Work {
     rows: fn(&Bench) -> anyhow::Result<Compared>,
 }
 
+impl Work {
+    const fn new(name: &'static str, rows: fn(&Bench) -> anyhow::Result<Compared>) -> Self {
+        Self { name, rows }
+    }
+}
+
 /// The rows of a work, and the program it was compared with.
+#[derive(Default)]
 struct Compared {
     rows: Vec<Row>,
-    /// With versions.
-    peer: String,
+    /// With versions; nothing where no row has a peer.
+    peer: Option<String>,
+}
+
+impl Compared {
+    fn add(&mut self, (row, peer): (Row, Option<String>)) {
+        self.rows.push(row);
+        self.peer = peer.or_else(|| self.peer.take());
+    }
 }
 
 /// Measure speed and memory, and the ratio to other programs that do the same work in the same run
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Needs Python 3.10 or newer. What is missing in it is installed from PyPI into \
-                  target/speed/venv.\n\nExample:\n  cargo xtask speed --work loader_512 --repeats 5"
+                  target/speed/venv.\n\nExample:\n  cargo xtask speed --work loader_512 --repeats 5\n  \
+                  cargo xtask speed --work step,encode --size 512,1024 --methods paper-salt-256,lora"
 )]
 pub(crate) struct Args {
     /// What to measure; everything by default
@@ -49,6 +71,34 @@ pub(crate) struct Args {
     /// What to compare with
     #[arg(long, value_enum, default_value_t = Peer::Pytorch)]
     against: Peer,
+    /// What the model computes on
+    #[arg(long, value_enum, default_value_t = SpeedDevice::Flex)]
+    backend: SpeedDevice,
+    /// Sides of the model's input, in pixels
+    #[arg(
+        long,
+        value_name = "PIXELS",
+        value_delimiter = ',',
+        default_value = "512"
+    )]
+    size: Vec<usize>,
+    /// Images at once
+    #[arg(
+        long,
+        value_name = "IMAGES",
+        value_delimiter = ',',
+        default_value = "1"
+    )]
+    batch: Vec<usize>,
+    /// Methods of the training steps: those of `salt adapter methods` on qkv and proj with rank 16, or a
+    /// setting of the paper
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        default_value = "paper-salt-256,lora,full"
+    )]
+    methods: Vec<String>,
     /// How often each side is measured, in turn
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     repeats: u16,
@@ -68,6 +118,25 @@ enum Peer {
     Pytorch,
 }
 
+/// Backends that the model is measured on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum SpeedDevice {
+    /// CPU.
+    Flex,
+    /// An NVIDIA GPU.
+    Cuda,
+}
+
+impl SpeedDevice {
+    /// As the cargo feature and `BURN_DEVICE` call it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Flex => "flex",
+            Self::Cuda => "cuda",
+        }
+    }
+}
+
 fn names() -> clap::builder::PossibleValuesParser {
     WORKS
         .iter()
@@ -83,6 +152,18 @@ struct Bench {
     python: PathBuf,
     repeats: usize,
     images: Option<PathBuf>,
+    device: SpeedDevice,
+    sizes: Vec<usize>,
+    batches: Vec<usize>,
+    methods: Vec<String>,
+}
+
+impl Bench {
+    /// Every side with every batch.
+    fn shapes(&self) -> impl Iterator<Item = (usize, usize)> {
+        let of = |&size| self.batches.iter().map(move |&batch| (size, batch));
+        self.sizes.iter().flat_map(of)
+    }
 }
 
 /// speed.json.
@@ -107,6 +188,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         python: args.python.clone(),
         repeats: args.repeats.into(),
         images: args.images.clone(),
+        device: args.backend,
+        sizes: args.size.clone(),
+        batches: args.batch.clone(),
+        methods: args.methods.clone(),
     };
     let machine = Machine::this();
     let mut speed = Speed {
@@ -121,8 +206,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     for work in WORKS.iter().filter(wanted) {
         let Compared { rows, peer } = (work.rows)(&bench)?;
         speed.rows.extend(rows);
-        speed.peers.push(peer);
+        speed.peers.extend(peer);
     }
+    speed.peers.dedup();
     publish(&root().join(&args.out), &speed)
 }
 
@@ -177,29 +263,49 @@ fn markdown(speed: &Speed) -> String {
         known(&speed.commit),
         speed.peers.join("; "),
     );
+    let shown = |value: Option<f64>, digits: usize| {
+        value.map_or_else(|| "-".into(), |value| format!("{value:.digits$}"))
+    };
     for row in &speed.rows {
-        let memory = |value: Option<f64>| value.map_or_else(|| "-".into(), |mb| format!("{mb:.0}"));
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "| {} | {} | {:.2} | {:.2} | {:.1} | {:.1} | {:.2} | {} | {} | {} |",
+            "| {} | {} | {:.2} | {} | {:.1} | {} | {} | {} | {} | {} |",
             row.work,
-            row.peer,
+            row.peer.as_deref().unwrap_or("-"),
             1e3 * row.ours_s,
-            1e3 * row.peer_s,
+            shown(row.peer_s.map(|s| 1e3 * s), 2),
             1.0 / row.ours_s,
-            1.0 / row.peer_s,
-            row.ratio,
-            memory(row.ours_rss_mb),
-            memory(row.peer_rss_mb),
+            shown(row.peer_s.map(|s| 1.0 / s), 1),
+            shown(row.ratio, 2),
+            shown(row.ours_rss_mb, 0),
+            shown(row.peer_rss_mb, 0),
             row.repeats,
         );
+    }
+    for row in speed.rows.iter().filter(|row| row.parts.len() > 1) {
+        let _ = write!(
+            text,
+            "\n{}:\n\n| part | ours ms | share | peer ms |\n|---|---:|---:|---:|\n",
+            row.work
+        );
+        for part in &row.parts {
+            let _ = writeln!(
+                text,
+                "| {} | {:.2} | {:.0} % | {} |",
+                part.name,
+                1e3 * part.ours_s,
+                100.0 * part.ours_s / row.ours_s,
+                shown(part.peer_s.map(|s| 1e3 * s), 2),
+            );
+        }
     }
     text
 }
 
 #[cfg(test)]
 mod tests {
+    use super::row::Part;
     use super::*;
 
     #[test]
@@ -222,19 +328,27 @@ mod tests {
             rows: vec![Row {
                 work: "loader_512_png_files_w1".into(),
                 backend: "cpu".into(),
-                peer: "pytorch-pil".into(),
+                peer: Some("pytorch-pil".into()),
                 ours_s: 0.01,
-                peer_s: 0.04,
-                ratio: 4.0,
+                peer_s: Some(0.04),
+                ratio: Some(4.0),
                 ours_rss_mb: Some(50.4),
                 peer_rss_mb: None,
                 rss_ratio: None,
                 repeats: 5,
+                parts: [("read", 0.004), ("resize", 0.006)]
+                    .map(|(name, ours_s)| Part {
+                        name: name.into(),
+                        ours_s,
+                        peer_s: None,
+                    })
+                    .into(),
             }],
         };
         let text = markdown(&speed);
         let line = "| loader_512_png_files_w1 | pytorch-pil | 10.00 | 40.00 | 100.0 | 25.0 | 4.00 | 50 | - | 5 |";
         assert!(text.contains(line), "{text}");
+        assert!(text.contains("| resize | 6.00 | 60 % | - |"), "{text}");
         assert!(text.contains("abc") && text.contains("torch 2"), "{text}");
     }
 }
