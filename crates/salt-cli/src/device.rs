@@ -146,10 +146,21 @@ impl DeviceName {
         Ok(device)
     }
 
+    /// Whether both are of one backend.
+    pub(crate) fn is_same_kind(&self, other: &Self) -> bool {
+        self.backend.name == other.backend.name
+    }
+
+    /// Whether it is a GPU.
+    pub(crate) fn is_gpu(&self) -> bool {
+        self.backend.driver
+    }
+
     /// The device with its name and the program's commit, as a run wants them.
     pub(crate) fn machine(&self) -> Result<Machine, Failure> {
         Ok(Machine {
             device: self.open()?,
+            others: Vec::new(),
             name: self.to_string(),
             commit: COMMIT.map(str::to_owned),
         })

@@ -149,6 +149,7 @@ impl From<TrainError> for Failure {
             | TrainError::NoGoodCheckpoint { .. }
             | TrainError::NotSaved { .. }
             | TrainError::Encode { .. }
+            | TrainError::Tensors { .. }
             | TrainError::Csv(_)
             | TrainError::Json(_)
             | TrainError::Metric(_) => Kind::Job,
@@ -267,11 +268,12 @@ mod tests {
             epoch: 1,
             batch: 2,
             ids: vec!["a".into()],
+            saved: Some("run/non_finite/step-2".into()),
         };
         check(
             error.into(),
             Kind::Job,
-            "is NaN (cases: a)",
+            "is NaN (cases: a); what the network was given is in `run/non_finite/step-2`",
             "lower train.lr",
         );
         let full = TrainError::Io {

@@ -3,7 +3,7 @@
 //! | file | job |
 //! |---|---|
 //! | [`commands`] | one file per command: its options, its work, what it prints |
-//! | [`device`] | `--device`, and one file per backend |
+//! | [`device`], [`device_list`] | `--device`, and one file per backend; `--devices` |
 //! | [`failure`], [`library_errors`] | exit codes; errors of the libraries as message and hint |
 //! | [`screen`], [`progress`], [`transfer`], [`duration_words`] | standard output, standard error, bars and tables |
 //! | [`interrupt`] | Ctrl-C and other signals that ask to stop |
@@ -14,6 +14,7 @@
 mod checkpoint_model;
 mod commands;
 mod device;
+mod device_list;
 mod duration_words;
 mod failure;
 mod interrupt;

@@ -59,7 +59,7 @@ pub use encode::{write_image, write_mask};
 pub use error::DataError;
 pub use file_sha256::file_sha256;
 pub use label_rule::{JPEG_FLOOR, LabelRule, MAX_CLASSES};
-pub use loader::{LoaderConfig, TrainLoader};
+pub use loader::{LoaderConfig, TrainLoader, sample_stream};
 pub use mask_policy::{Classes, Colour, Colours, MaskPolicy, PolicyError};
 pub use normalise::Normalise;
 pub use npz::{NpzError, NpzFile, NpzItems, NpzPairs};

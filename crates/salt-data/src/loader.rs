@@ -162,6 +162,12 @@ impl TrainLoader {
     }
 }
 
+/// The stream that tile and augmentation of a sample are drawn from, of the generator that the loader's seed makes:
+/// 31 bits of epoch and 32 of sample make every sample's stream its own.
+pub fn sample_stream(epoch: u64, sample: usize) -> u64 {
+    ((epoch & 0x7fff_ffff) << 32) | sample as u64
+}
+
 impl Shop {
     /// The order of an epoch.
     pub(crate) fn order(&self, epoch: u64) -> EpochOrder {
@@ -190,11 +196,9 @@ impl Shop {
         for ((image, labels), sample) in images.zip(labels).zip(samples) {
             let case = order.case_of(sample);
             batch.ids.push(self.cases.id(case).to_owned());
-            // 31 bits of epoch and 32 of sample make every sample's stream its own.
-            let stream = ((epoch & 0x7fff_ffff) << 32) | sample as u64;
             self.sample(
                 &self.cases.fetch(case)?,
-                &mut DrawRng::new(self.config.seed, stream),
+                &mut DrawRng::new(self.config.seed, sample_stream(epoch, sample)),
                 image,
                 labels,
             );

@@ -9,12 +9,13 @@
 //! Every function works on every backend. With the cargo feature `flex`, and on a device of that
 //! backend in `f32`, a kernel with a hand-written backward runs instead of Burn's own operations: one
 //! pass over the data, vectorised for the processor found at run time. [`set_enabled`] switches the kernels off,
-//! for comparison.
+//! for comparison; [`product_rounding`] measures what a device makes of the factors of a matrix product.
 //!
 //! The same input gives the same bytes in every run, on every x86-64 processor.
 
 mod gelu;
 mod layer_norm;
+mod product_rounding;
 mod softmax;
 mod switch;
 
@@ -23,5 +24,6 @@ mod flex;
 
 pub use gelu::gelu;
 pub use layer_norm::layer_norm;
+pub use product_rounding::product_rounding;
 pub use softmax::softmax_rows;
 pub use switch::{enabled, set_enabled};

@@ -14,10 +14,10 @@ use salt_peft::{
     trainable_state,
 };
 
-use crate::nets::{bits, floats, relative_error};
+use crate::nets::{bits, floats, on_device, relative_error};
 
 /// f32 products against the dense form in f64.
-const TOLERANCE: f64 = 2e-5;
+const TOLERANCE: f32 = 2e-5;
 
 /// What a random weight looks like.
 #[derive(Clone, Copy, Debug)]
@@ -289,7 +289,10 @@ fn assert_near(got: &[f32], expected: &[f64], what: &str) {
     let scale = expected.iter().fold(1.0_f64, |max, x| max.max(x.abs()));
     for (got, expected) in got.iter().zip(expected) {
         let error = (f64::from(*got) - expected).abs() / scale;
-        assert!(error <= TOLERANCE, "{what}: {got} against {expected}");
+        assert!(
+            error <= f64::from(on_device(TOLERANCE)),
+            "{what}: {got} against {expected}"
+        );
     }
 }
 

@@ -69,11 +69,13 @@ mod tests {
     fn a_constant_stays_constant() {
         let device = Device::default();
         let x = Tensor::<4>::full([2, 3, 5, 7], 1.5, &device);
+        // The weights of a pixel add up to one before a device rounds them for its products.
+        let allowed = (4.0 * salt_kernels::product_rounding(&device)).max(1e-6);
         upscale_masks(x, [13, 4])
             .into_data()
             .assert_approx_eq::<f32>(
                 &Tensor::<4>::full([2, 3, 13, 4], 1.5, &device).into_data(),
-                Tolerance::absolute(1e-6),
+                Tolerance::absolute(allowed),
             );
     }
 }

@@ -2,8 +2,29 @@
 
 use salt_data::Batch;
 
+/// The shards of every round of a step: a batch cut into rounds of at most `round` samples, and each of them into at most
+/// `shards` parts. Each is what `each` makes of it, called in the order of the samples.
+pub(crate) fn rounds_of_shards<T>(
+    batch: &Batch,
+    round: usize,
+    shards: usize,
+    mut each: impl FnMut(Batch) -> T,
+) -> Vec<Vec<T>> {
+    let rounds = batch.size.div_ceil(round);
+    let mut of_round = |part: Batch| {
+        split_batch(&part, shards)
+            .into_iter()
+            .map(&mut each)
+            .collect()
+    };
+    split_batch(batch, rounds)
+        .into_iter()
+        .map(&mut of_round)
+        .collect()
+}
+
 /// Cut a batch into at most `shards` parts of nearly equal size, in order.
-pub(crate) fn split_batch(batch: Batch, shards: usize) -> Vec<Batch> {
+fn split_batch(batch: &Batch, shards: usize) -> Vec<Batch> {
     let shards = shards.clamp(1, batch.size.max(1));
     let area = batch.height * batch.width;
     let bounds: Vec<usize> = (0..=shards).map(|i| i * batch.size / shards).collect();
@@ -28,6 +49,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_step_is_cut_into_rounds_and_those_into_shards() {
+        let batch = |size: usize| Batch {
+            size,
+            height: 1,
+            width: 1,
+            pixels_bchw: vec![0.0; 3 * size],
+            labels_bhw: vec![0; size],
+            ids: (0..size).map(|i| i.to_string()).collect(),
+        };
+        for (size, round, shards, expected) in [
+            (4, 4, 1, vec![vec!["0123"]]),
+            (4, 2, 2, vec![vec!["0", "1"], vec!["2", "3"]]),
+            (5, 3, 2, vec![vec!["0", "1"], vec!["2", "34"]]),
+            (1, 3, 2, vec![vec!["0"]]),
+        ] {
+            let rounds = rounds_of_shards(&batch(size), round, shards, |shard| shard.ids.concat());
+            assert_eq!(rounds, expected, "{size} {round} {shards}");
+        }
+    }
+
+    #[test]
     fn parts_of_a_batch_put_together_are_the_batch() {
         let batch = Batch {
             size: 3,
@@ -38,7 +80,7 @@ mod tests {
             ids: ["a", "b", "c"].map(str::to_owned).to_vec(),
         };
         for (shards, sizes) in [(1, vec![3]), (2, vec![1, 2]), (9, vec![1, 1, 1])] {
-            let parts = split_batch(batch.clone(), shards);
+            let parts = split_batch(&batch, shards);
             assert_eq!(parts.iter().map(|p| p.size).collect::<Vec<_>>(), sizes);
             let pixels: Vec<f32> = parts.iter().flat_map(|p| p.pixels_bchw.clone()).collect();
             let labels: Vec<u8> = parts.iter().flat_map(|p| p.labels_bhw.clone()).collect();

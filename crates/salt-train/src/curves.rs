@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use crate::epoch_table::EpochRow;
 
-const WIDTH: f64 = 640.0;
-const HEIGHT: f64 = 320.0;
-const MARGIN: f64 = 48.0;
-const LOSS_COLOUR: &str = "#b2182b";
-const DICE_COLOUR: &str = "#2166ac";
+pub(crate) const WIDTH: f64 = 640.0;
+pub(crate) const HEIGHT: f64 = 320.0;
+pub(crate) const MARGIN: f64 = 48.0;
+pub(crate) const LOSS_COLOUR: &str = "#b2182b";
+pub(crate) const DICE_COLOUR: &str = "#2166ac";
 
 /// The curves of a run: loss on the left axis (from 0, or its minimum if that is below, to its maximum), Dice on
 /// the right (0 to 1).
@@ -78,7 +78,7 @@ pub fn render(rows: &[EpochRow]) -> String {
     svg
 }
 
-fn polyline(svg: &mut String, points: &[(f64, f64)], colour: &str) {
+pub(crate) fn polyline(svg: &mut String, points: &[(f64, f64)], colour: &str) {
     if points.is_empty() {
         return;
     }

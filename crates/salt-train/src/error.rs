@@ -86,8 +86,10 @@ pub enum TrainError {
     },
     /// Loss or gradient stopped being a number.
     #[error(
-        "the {what} of epoch {epoch}, batch {batch} is {value} (cases: {}); lower train.lr, \
-         set train.grad_clip, or look at these cases with salt data verify", ids.join(", ")
+        "the {what} of epoch {epoch}, batch {batch} is {value} (cases: {}){}; lower train.lr, \
+         set train.grad_clip, or look at these cases with salt data verify",
+        ids.join(", "),
+        saved.as_ref().map_or(String::new(), |folder| format!("; what the network was given is in `{}`", folder.display())),
     )]
     NonFinite {
         /// loss or gradient.
@@ -100,6 +102,20 @@ pub enum TrainError {
         batch: usize,
         /// Cases of the batch.
         ids: Vec<String>,
+        /// Folder of what the network was given, where it could be kept.
+        saved: Option<PathBuf>,
+    },
+    /// A range test of learning rates that makes no sense.
+    #[error(
+        "{what} of the range test: expected {expected}, received {received}; see salt lr-find --help"
+    )]
+    RangeTest {
+        /// What of it.
+        what: &'static str,
+        /// What would be accepted.
+        expected: String,
+        /// What was given.
+        received: String,
     },
     /// A directory that already holds a run.
     #[error(
@@ -242,6 +258,28 @@ pub enum TrainError {
         /// The method.
         method: String,
     },
+    /// Devices that would have nothing to do.
+    #[error(
+        "expected at most {batch_size} devices, one for each sample of a batch (train.batch_size), received {devices}; give \
+         fewer devices or a larger train.batch_size"
+    )]
+    MoreDevicesThanSamples {
+        /// The devices.
+        devices: usize,
+        /// Samples of a batch.
+        batch_size: usize,
+    },
+    /// A run that is resumed on more devices than its batches have parts.
+    #[error(
+        "expected at most {shards} devices, as many as the parts of a batch in this run (train.shards), received {devices}; \
+         resume on fewer devices: other parts would be another run"
+    )]
+    MoreDevicesThanShards {
+        /// The devices.
+        devices: usize,
+        /// Parts of a batch.
+        shards: usize,
+    },
     /// An image could not be encoded.
     #[error("cannot encode `{path}`: {source}")]
     Encode {
@@ -249,6 +287,12 @@ pub enum TrainError {
         path: PathBuf,
         /// The encoder's word.
         source: image::ImageError,
+    },
+    /// Tensors could not be written.
+    #[error("cannot write tensors: {reason}")]
+    Tensors {
+        /// The format's word.
+        reason: String,
     },
     /// A table could not be written.
     #[error("cannot write a table: {0}")]

@@ -11,6 +11,7 @@ use crate::curves;
 use crate::epoch_table;
 use crate::error::TrainError;
 use crate::evaluate::{EvaluateConfig, evaluate};
+use crate::machine::Machine;
 use crate::memory::peak_rss_mb;
 use crate::observer::{Event, Session};
 use crate::overlay;
@@ -18,7 +19,7 @@ use crate::predict;
 use crate::prepare::Prepared;
 use crate::recipe::{EvaluationPrompts, Recipe};
 use crate::result::{Memory, Params, RunResult, Time, median};
-use crate::run::{BURN_VERSION, Machine, unix_seconds};
+use crate::run::{BURN_VERSION, unix_seconds};
 use crate::run_dir::RunDir;
 use crate::segment::Segmenter;
 use crate::trainer::Trained;
@@ -39,6 +40,7 @@ pub(crate) fn finish(
         progress,
         step_ms,
         mut watch,
+        embeddings,
         ..
     } = trained;
     run.write(&run.metrics(), &epoch_table::to_csv(&progress.rows)?)?;
@@ -58,7 +60,8 @@ pub(crate) fn finish(
         recipe.train.eval_batch,
         &machine.device,
     )
-    .with_inference(recipe.inference);
+    .with_inference(recipe.inference)
+    .with_embeddings(embeddings.clone());
     let config = evaluate_config(recipe, &prepared.dataset);
     let has_val = !prepared.dataset.split(Split::Val).is_empty();
     let val = has_val
@@ -73,6 +76,8 @@ pub(crate) fn finish(
             )
         })
         .transpose()?;
+    // Test images are seen once.
+    let segmenter = segmenter.with_embeddings(None);
     let test = evaluate(
         &segmenter,
         &prepared.dataset,
@@ -135,6 +140,7 @@ pub(crate) fn finish(
         memory: Memory {
             peak_rss_mb: peak_rss_mb(),
         },
+        embeddings: embeddings.map(|cache| cache.counts()),
         best_epoch: progress.best_epoch,
         val: val.map(|v| v.summary),
         evaluation_prompts: recipe.evaluation_prompts(),

@@ -10,12 +10,12 @@ use crate::base_model;
 use crate::error::TrainError;
 use crate::evaluate::{Evaluation, evaluate};
 use crate::finish::{evaluate_config, evaluation_stage};
+use crate::machine::Machine;
 use crate::observer::{Event, Session};
 use crate::predict::{self, PredictOptions};
 use crate::prepare::open_dataset;
 use crate::recipe::Recipe;
 use crate::result::RunResult;
-use crate::run::Machine;
 use crate::run_dir::RunDir;
 use crate::segment::Segmenter;
 

@@ -157,6 +157,16 @@ fn write_png(
     size: [usize; 2],
     colour: ExtendedColorType,
 ) -> Result<(), TrainError> {
+    write_atomic(path, &png(path, pixels, size, colour)?)
+}
+
+/// The bytes of a PNG that is to be written to `path`.
+pub(crate) fn png(
+    path: &Path,
+    pixels: &[u8],
+    size: [usize; 2],
+    colour: ExtendedColorType,
+) -> Result<Vec<u8>, TrainError> {
     let mut bytes = Vec::new();
     let [width, height] = size.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
     PngEncoder::new(&mut bytes)
@@ -165,7 +175,7 @@ fn write_png(
             path: path.to_owned(),
             source,
         })?;
-    write_atomic(path, &bytes)
+    Ok(bytes)
 }
 
 #[cfg(test)]

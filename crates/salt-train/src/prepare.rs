@@ -1,5 +1,7 @@
 //! From a recipe to everything a run needs: cases, model, adapter, identity.
 
+use std::sync::Arc;
+
 use burn::module::Module as _;
 use burn::tensor::Device;
 use salt_data::{CaseFacts, Dataset, LoaderConfig, Split, TrainLoader};
@@ -10,11 +12,13 @@ use crate::base_model;
 use crate::checkpoint::{Origin, Progress};
 use crate::data_watch::DataWatch;
 use crate::ema::Ema;
+use crate::embedding_cache::EmbeddingCache;
 use crate::error::TrainError;
 use crate::finish::evaluate_config;
 use crate::observer::{Event, Session};
 use crate::optimizer::Optimizer;
-use crate::recipe::{Recipe, ViewKind};
+use crate::recipe::{CacheEmbeddings, Recipe, ViewKind};
+use crate::replicas::Replicas;
 use crate::split;
 use crate::trainer::{Trainer, TrainerParts};
 
@@ -138,20 +142,37 @@ fn survey(dataset: &Dataset, session: &mut Session<'_>) -> Result<Vec<CaseFacts>
     Ok(train)
 }
 
-/// A training loop at its beginning.
+/// A training loop at its beginning, from what [`trainer_parts`] is given.
 pub(crate) fn trainer(
     recipe: &Recipe,
     prepared: &Prepared,
     model: Sam,
-    device: &Device,
+    devices: Vec<Device>,
 ) -> Result<Trainer, TrainError> {
+    let parts = trainer_parts(recipe, prepared, model, devices)?;
+    let progress = Progress {
+        origin: prepared.origin.clone(),
+        ..Progress::default()
+    };
+    Ok(Trainer::new(parts, progress))
+}
+
+/// What a training loop is given; the model is on the first of the devices.
+pub(crate) fn trainer_parts(
+    recipe: &Recipe,
+    prepared: &Prepared,
+    model: Sam,
+    devices: Vec<Device>,
+) -> Result<TrainerParts, TrainError> {
     let config = recipe.train.clone();
     let loader = (config.epochs > 0).then(|| loader(recipe, prepared));
     let loader = loader.transpose()?;
     let steps_per_epoch = loader.as_ref().map_or(0, TrainLoader::batches_per_epoch) as u64;
     let total = steps_per_epoch * config.epochs;
-    let parts = TrainerParts {
+    Ok(TrainerParts {
         optimizer: optimizer(recipe, &model)?,
+        embeddings: embeddings(recipe, &model)?,
+        inputs_repeat: recipe.inputs_repeat(),
         ema: (config.ema > 0.0).then(|| Ema::new(config.ema, &model)),
         model,
         schedule: config.schedule(total),
@@ -163,14 +184,36 @@ pub(crate) fn trainer(
         prompts: recipe.prompts,
         view: recipe.view(),
         inference: recipe.inference,
-        device: device.clone(),
+        device: devices[0].clone(),
+        replicas: Replicas::new(devices),
         config,
+    })
+}
+
+/// Where embeddings are kept if nothing of the image encoder is trained; without room where the recipe keeps none.
+fn embeddings(recipe: &Recipe, model: &Sam) -> Result<Option<Arc<EmbeddingCache>>, TrainError> {
+    const MIB: u64 = 1 << 20;
+    let train = &recipe.train;
+    let encoder = &model.image_encoder;
+    let frozen = encoder.first_trained() == encoder.parts();
+    if train.cache_embeddings == CacheEmbeddings::On && !frozen {
+        return Err(TrainError::value(
+            "train.cache_embeddings",
+            "a method and adapter.targets that train nothing of the image encoder, or \"auto\"",
+            format!(
+                "\"on\" with method `{}`, which does",
+                recipe.adapter.method()
+            ),
+        ));
+    }
+    let room = match train.cache_embeddings {
+        CacheEmbeddings::Off => 0,
+        CacheEmbeddings::Auto | CacheEmbeddings::On => {
+            train.cache_embeddings_mib.saturating_mul(MIB)
+        }
     };
-    let progress = Progress {
-        origin: prepared.origin.clone(),
-        ..Progress::default()
-    };
-    Ok(Trainer::new(parts, progress))
+    let useful = frozen && train.epochs > 0;
+    Ok(useful.then(|| Arc::new(EmbeddingCache::new(room))))
 }
 
 /// The optimiser of a recipe, every group of which has to name something that is trained.

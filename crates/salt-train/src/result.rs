@@ -5,6 +5,7 @@ use std::path::Path;
 use salt_metrics::CohortSummary;
 use serde::{Deserialize, Serialize};
 
+use crate::embedding_cache::EmbeddingCounts;
 use crate::error::TrainError;
 use crate::recipe::EvaluationPrompts;
 
@@ -43,6 +44,9 @@ pub struct RunResult {
     pub time: Time,
     /// Memory.
     pub memory: Memory,
+    /// Image embeddings of the last session's training and validations; left out where the image encoder is trained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embeddings: Option<EmbeddingCounts>,
     /// Epoch whose parameters were kept; 0 when nothing was trained.
     pub best_epoch: u64,
     /// What `val` and `test` were given beside the images; left out where that is nothing.

@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::base_model;
 use crate::error::TrainError;
 use crate::finish::finish;
+use crate::machine::Machine;
 use crate::observer::{Event, Session};
 use crate::prepare::{Prepared, prepare, trainer};
 use crate::recipe::Recipe;
@@ -22,17 +23,6 @@ use crate::trainer::{Ended, Trainer};
 
 /// Version of Burn that this crate is built over (the workspace pins it exactly).
 pub(crate) const BURN_VERSION: &str = "0.22.1";
-
-/// Facts only the program knows.
-#[derive(Clone, Debug)]
-pub struct Machine {
-    /// Where tensors live; with or without autodiff.
-    pub device: Device,
-    /// The device in words, for `result.json`.
-    pub name: String,
-    /// Commit of the program, for `result.json`.
-    pub commit: Option<String>,
-}
 
 /// How a run ended.
 #[derive(Clone, Debug)]
@@ -48,7 +38,8 @@ pub enum Outcome {
     },
 }
 
-/// Train a recipe into a fresh run directory.
+/// Train a recipe into a fresh run directory. With several devices a batch is cut into at least as many parts: where
+/// `train.shards` says fewer, a warning says so and the recipe in the run directory has the number that counted.
 ///
 /// # Errors
 /// Everything in [`TrainError`]: bad data, bad weights, bad settings, a directory in use.
@@ -59,10 +50,11 @@ pub fn train(
     session: &mut Session<'_>,
 ) -> Result<Outcome, TrainError> {
     RunDir::check_vacant(out)?;
-    let device = machine.device.clone().autodiff();
+    let (recipe, shared) = machine.share(recipe)?;
+    let devices = machine.devices();
     // Nothing is written before the inputs have proved good.
-    let (prepared, model) = prepare(recipe, &device, session)?;
-    let trainer = trainer(recipe, &prepared, model, &device)?;
+    let (prepared, model) = prepare(&recipe, &devices[0], session)?;
+    let trainer = trainer(&recipe, &prepared, model, devices)?;
     let run = RunDir::create(out)?.through(Arc::clone(&session.files));
     let lock = run.lock()?;
     // Another process may have begun and ended between the first look and the lock.
@@ -70,14 +62,15 @@ pub fn train(
     run.write(&run.recipe(), recipe.to_toml()?.as_bytes())?;
     run.make_ready()?;
     tell(lock.warning.as_slice(), &run, session);
+    tell(shared.as_slice(), &run, session);
     log_begin("start", &run, &prepared, machine)?;
-    drive(recipe, &prepared, trainer, &run, machine, session)
+    drive(&recipe, &prepared, trainer, &run, machine, session)
 }
 
 /// Continue a run where it stopped. A finished run gives its result again.
 ///
 /// # Errors
-/// As [`train`], and a checkpoint that is damaged or belongs to other inputs.
+/// As [`train`], a checkpoint that is damaged or belongs to other inputs, and more devices than the run cuts a batch into.
 pub fn resume(
     run: &Path,
     machine: &Machine,
@@ -98,9 +91,10 @@ pub fn resume(
     let found = run.checkpoint_folder().newest()?;
     tell(&found.warnings, &run, session);
     let recipe = Recipe::read(&run.recipe(), &[])?;
-    let device = machine.device.clone().autodiff();
-    let (prepared, model) = prepare(&recipe, &device, session)?;
-    let mut trainer = trainer(&recipe, &prepared, model, &device)?;
+    machine.check_resumed(&recipe)?;
+    let devices = machine.devices();
+    let (prepared, model) = prepare(&recipe, &devices[0], session)?;
+    let mut trainer = trainer(&recipe, &prepared, model, devices)?;
     if let Some(checkpoint) = found.checkpoint {
         trainer = trainer.restore(checkpoint)?;
     }

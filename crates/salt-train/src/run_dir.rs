@@ -171,6 +171,11 @@ impl RunDir {
         CheckpointFolder::new(Arc::clone(&self.files), self.checkpoints())
     }
 
+    /// `non_finite/`, of batches that a step failed on; made when there is one.
+    pub fn non_finite(&self) -> PathBuf {
+        self.root.join("non_finite")
+    }
+
     /// `overlays/`.
     pub fn overlays(&self) -> PathBuf {
         self.root.join("overlays")

@@ -1,10 +1,13 @@
 //! A whole image through the network: windows in, one map of logits at native resolution out.
 
+use std::sync::Arc;
+
 use burn::tensor::{Device, Tensor, TensorData};
 use salt_data::{Canvas, ImageRgb, LabelMap, LoadedCase, View, Window, inference_inputs};
 use salt_sam::{ClassPrompt, Sam, SamError, upscale_masks};
 
 use crate::components::clean;
+use crate::embedding_cache::{EmbeddingCache, Pixels};
 use crate::error::TrainError;
 use crate::mirror::MIRRORS;
 use crate::recipe::{EvaluationPrompts, InferenceSection};
@@ -16,6 +19,7 @@ pub struct Segmenter {
     view: View,
     batch: usize,
     inference: InferenceSection,
+    embeddings: Option<Arc<EmbeddingCache>>,
     device: Device,
 }
 
@@ -28,6 +32,7 @@ impl Segmenter {
             view,
             batch: batch.max(1),
             inference: InferenceSection::default(),
+            embeddings: None,
             device: device.clone().without_autodiff(),
         }
     }
@@ -36,6 +41,12 @@ impl Segmenter {
     #[must_use]
     pub fn with_inference(self, inference: InferenceSection) -> Self {
         Self { inference, ..self }
+    }
+
+    /// The same with embeddings kept in `embeddings`, or computed every time.
+    #[must_use]
+    pub(crate) fn with_embeddings(self, embeddings: Option<Arc<EmbeddingCache>>) -> Self {
+        Self { embeddings, ..self }
     }
 
     /// Logits of every class at the image's own size; with `inference.mirror` the mean over the image and its mirror
@@ -121,14 +132,20 @@ impl Segmenter {
     /// `[windows, classes, size, size]`, row-major.
     fn forward(&self, windows: &[Window], prompts: &[ClassPrompt]) -> Result<Vec<f32>, SamError> {
         let size = windows[0].size;
-        let pixels: Vec<f32> = windows
+        let values: Vec<f32> = windows
             .iter()
             .flat_map(|w| w.pixels_chw.iter().copied())
             .collect();
-        let pixels = TensorData::new(pixels, [windows.len(), 3, size, size]);
-        let embedding = self
-            .model
-            .encode_image(Tensor::from_data(pixels, &self.device));
+        let dims = [windows.len(), 3, size, size];
+        let embedding = match &self.embeddings {
+            Some(embeddings) => {
+                embeddings.embed(&self.model, Pixels { values, dims }, &self.device)
+            }
+            None => {
+                let pixels = Tensor::from_data(TensorData::new(values, dims), &self.device);
+                self.model.encode_image(pixels)
+            }
+        };
         let answer = if prompts.is_empty() {
             self.model.segment_classes(embedding)
         } else {

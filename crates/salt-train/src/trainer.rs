@@ -4,33 +4,34 @@
 //! addressed by (epoch, index), the rate by the step, and the optimiser's moments by path. So a
 //! run that was stopped and resumed writes the bytes of one that was not.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use burn::module::Module as _;
 use burn::tensor::Device;
-use salt_data::{Batch, Dataset, TrainLoader, View};
+use salt_data::{Dataset, TrainLoader, View};
 use salt_peft::tails::fit_tails;
 use salt_sam::Sam;
 use serde_json::json;
 
-use crate::batch_loss::batch_loss;
-use crate::batch_parts::split_batch;
 use crate::checkpoint::{Checkpoint, Progress, TensorMap};
 use crate::curves;
 use crate::data_watch::DataWatch;
 use crate::ema::Ema;
+use crate::embedding_cache::EmbeddingCache;
 use crate::epoch_table::{self, EpochRow};
 use crate::error::TrainError;
 use crate::evaluate::EvaluateConfig;
+use crate::failed_batch::FailedBatch;
 use crate::observer::{Event, Session};
-use crate::optimizer::{Optimizer, clip_scale, global_norm};
-use crate::prompts::Place;
+use crate::optimizer::Optimizer;
 use crate::recipe::{InferenceSection, PromptSection, TrainSection};
+use crate::replicas::Replicas;
 use crate::run_dir::RunDir;
 use crate::saves::Saves;
 use crate::schedule::Schedule;
 use crate::segment::Segmenter;
-use crate::sharded::sharded_gradients;
+use crate::step::{BatchPlace, step};
 use crate::tail_schedule::exchange;
 use crate::val_overlays;
 use crate::validate::{Validation, validate};
@@ -57,6 +58,12 @@ pub(crate) struct TrainerParts {
     pub inference: InferenceSection,
     /// Autodiff device.
     pub device: Device,
+    /// On it and on further ones the gradients of a step are computed.
+    pub replicas: Replicas<Sam>,
+    /// What is kept of an image encoder that is not trained.
+    pub embeddings: Option<Arc<EmbeddingCache>>,
+    /// Whether every epoch shows the same training inputs.
+    pub inputs_repeat: bool,
 }
 
 /// The loop's state.
@@ -91,15 +98,9 @@ pub(crate) struct Trained {
     pub progress: Progress,
     pub step_ms: Vec<f64>,
     pub watch: DataWatch,
+    pub embeddings: Option<Arc<EmbeddingCache>>,
     /// What to say of a stop from here on, where this state could not be saved.
     pub not_saved: Option<TrainError>,
-}
-
-/// One optimiser step.
-struct StepOutcome {
-    loss: f64,
-    grad_norm: f64,
-    lr: f64,
 }
 
 impl Trainer {
@@ -170,6 +171,7 @@ impl Trainer {
             progress: self.progress,
             step_ms: self.step_ms,
             watch: self.parts.watch,
+            embeddings: self.parts.embeddings,
             not_saved,
         })))
     }
@@ -195,7 +197,28 @@ impl Trainer {
             let wait_s = waiting.elapsed().as_secs_f64();
             self.progress.data_wait_s += wait_s;
             let started = Instant::now();
-            let outcome = self.step(batch?)?;
+            let batch = batch?;
+            let place = BatchPlace {
+                epoch,
+                batch: self.progress.batch,
+            };
+            let factor = self.parts.schedule.factor(self.progress.step);
+            let outcome = match step(&mut self.parts, &batch, place, factor) {
+                Ok(outcome) => outcome,
+                Err(failed) => {
+                    let step = self.progress.step + 1;
+                    let lr = factor * self.parts.config.lr;
+                    let failed = FailedBatch {
+                        parts: &self.parts,
+                        batch: &batch,
+                        place,
+                        failed: &failed,
+                        step,
+                        lr,
+                    };
+                    return Err(failed.keep(run, session));
+                }
+            };
             let step_ms = started.elapsed().as_secs_f64() * 1e3;
             self.step_ms.push(step_ms);
             self.progress.batch += 1;
@@ -240,72 +263,6 @@ impl Trainer {
         self.cache_warnings = warnings.len();
     }
 
-    fn step(&mut self, batch: Batch) -> Result<StepOutcome, TrainError> {
-        let TrainerParts {
-            model,
-            config,
-            prompts,
-            device,
-            schedule,
-            ..
-        } = &self.parts;
-        let (size, ids) = (batch.size as f64, batch.ids.clone());
-        let mut place = Place {
-            seed: config.seed,
-            epoch: self.progress.epoch,
-            sample: self.progress.batch as usize * config.batch_size * config.accumulate,
-        };
-        let mut with_prompts = |shard: Batch| {
-            let drawn = prompts.map(|prompts| prompts.draw(place, &shard, model.n_classes()));
-            place.sample += shard.size;
-            (shard, drawn)
-        };
-        let rounds = batch.size.div_ceil(config.batch_size);
-        let mut with_all = |part| {
-            split_batch(part, config.shards)
-                .into_iter()
-                .map(&mut with_prompts)
-                .collect()
-        };
-        let rounds = split_batch(batch, rounds)
-            .into_iter()
-            .map(&mut with_all)
-            .collect();
-        let sharded = sharded_gradients(model, rounds, |model, (shard, prompts)| {
-            let share = shard.size as f64 / size;
-            batch_loss(model, &config.loss, shard, prompts.as_deref(), device) * share
-        });
-        let not_finite = |what, value| TrainError::NonFinite {
-            what,
-            value,
-            epoch: self.progress.epoch + 1,
-            batch: self.progress.batch as usize + 1,
-            ids: ids.clone(),
-        };
-        let value: f64 = sharded.losses.iter().sum();
-        if !value.is_finite() {
-            return Err(not_finite("loss", value));
-        }
-        let gradients = sharded.gradients;
-        let grad_norm = global_norm(model, &gradients);
-        if !grad_norm.is_finite() {
-            return Err(not_finite("gradient norm", grad_norm));
-        }
-        let limit = (config.grad_clip > 0.0).then_some(config.grad_clip);
-        let factor = schedule.factor(self.progress.step);
-        let lr = factor * config.lr;
-        let model = self.parts.model.clone();
-        self.parts.model =
-            self.parts
-                .optimizer
-                .step(model, gradients, clip_scale(grad_norm, limit), factor);
-        Ok(StepOutcome {
-            loss: value,
-            grad_norm,
-            lr,
-        })
-    }
-
     /// Lets SALT's tails exchange directions when it is time.
     fn exchange_tails(&mut self) -> Result<(), TrainError> {
         let p = &mut self.parts;
@@ -314,6 +271,7 @@ impl Trainer {
         if let Some(share) = due {
             let model = p.model.clone();
             p.model = exchange(model, &mut p.optimizer, share, p.config.seed, step)?;
+            p.replicas.forget();
         }
         Ok(())
     }
@@ -364,7 +322,12 @@ impl Trainer {
         let written = [
             run.write(&run.metrics(), &table),
             run.write(&run.curves(), curves::render(&p.rows).as_bytes()),
-            run.append_log(&json!({"event": "epoch", "row": row, "train_s": p.train_s})),
+            run.append_log(&json!({
+                "event": "epoch",
+                "row": row,
+                "train_s": p.train_s,
+                "embeddings": self.parts.embeddings.as_ref().map(|cache| cache.counts()),
+            })),
         ];
         for error in written.into_iter().filter_map(Result::err) {
             run.warn(session, &format!("{error}; training goes on"));
@@ -384,7 +347,8 @@ impl Trainer {
         let p = &self.parts;
         let model = salt_peft::merge(kept_model(p)?.valid())?;
         let segmenter = Segmenter::new(model, p.view, p.config.eval_batch, &p.device)
-            .with_inference(p.inference);
+            .with_inference(p.inference)
+            .with_embeddings(p.embeddings.clone());
         let (kind, interrupt) = (p.config.validation, &session.interrupt);
         let Some(validation) = validate(&segmenter, &p.val, kind, p.evaluate, interrupt)? else {
             return Ok(None);

@@ -5,6 +5,7 @@ mod automask;
 mod data;
 mod doctor;
 mod eval;
+mod lr_find;
 mod naming;
 mod params;
 mod predict;
@@ -29,6 +30,8 @@ pub(crate) enum Command {
     Data(data::Command),
     /// Train a recipe into a run directory
     Train(train::Args),
+    /// Test which learning rates a recipe can be trained with
+    LrFind(lr_find::Args),
     /// Continue a run exactly where it stopped
     Resume(resume::Args),
     /// Score a finished run on a split, at the images' own resolution
@@ -59,6 +62,7 @@ impl Command {
         match self {
             Self::Data(command) => command.run(),
             Self::Train(args) => svd_cache::around(|| train::run(&args)),
+            Self::LrFind(args) => svd_cache::around(|| lr_find::run(&args)),
             Self::Resume(args) => svd_cache::around(|| resume::run(&args)),
             Self::Eval(args) => svd_cache::around(|| eval::run(&args)),
             Self::Predict(args) => svd_cache::around(|| predict::run(&args)),

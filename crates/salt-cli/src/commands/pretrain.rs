@@ -41,6 +41,10 @@ pub(crate) struct Args {
     /// Share of the images over which the scenes grow from easiest to full difficulty
     #[arg(long, value_name = "SHARE", default_value_t = PretrainConfig::default().curriculum)]
     curriculum: f64,
+    /// Steps between two writes of the state that an interrupted run goes on from
+    #[arg(long, value_name = "N", default_value_t = PretrainConfig::default().save_every)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    save_every: u64,
     #[command(flatten)]
     device: DeviceOption,
 }
@@ -66,6 +70,11 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
                 state.display()
             )))
         }
+        Err(error @ TrainError::NotSaved { saved, .. }) => {
+            let from = saved.map_or("the beginning".to_owned(), |step| format!("step {step}"));
+            let hint = format!("see to the disk; the same command goes on from {from}");
+            Err(Failure::from(error).with_hint(hint))
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -79,6 +88,7 @@ fn config(args: &Args) -> PretrainConfig {
         batch_size,
         lr: args.lr,
         curriculum: args.curriculum,
+        save_every: args.save_every,
         shards: default.shards.min(batch_size),
         ..default
     }
@@ -139,10 +149,11 @@ mod tests {
     #[test]
     fn what_is_not_given_stays_as_the_library_has_it() {
         assert_eq!(config_of(""), PretrainConfig::default());
-        let one = config_of("--steps 3 --batch-size 1 --seed 9");
+        let one = config_of("--steps 3 --batch-size 1 --seed 9 --save-every 2");
         assert_eq!(
             (one.steps, one.batch_size, one.shards, one.seed),
             (3, 1, 1, 9)
         );
+        assert_eq!(one.save_every, 2);
     }
 }

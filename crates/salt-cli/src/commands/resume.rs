@@ -7,6 +7,7 @@ use salt_train::run_dir::RunDir;
 
 use super::run_outcome;
 use crate::device::DeviceName;
+use crate::device_list::DeviceList;
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::progress::Progress;
@@ -17,25 +18,30 @@ use crate::screen;
 #[command(after_help = "Example:
   salt resume runs/vessels
 
-On the device the run began on, a resumed run writes the same bytes as one that was never stopped.")]
+On the devices the run began on, a resumed run writes the same bytes as one that was never stopped.")]
 pub(crate) struct Args {
     /// Run directory of a salt train that was stopped
     run: PathBuf,
-    /// What to compute on [default: the device the run began on]
+    /// What to compute on [default: what the run was computed on last]
     #[arg(long, value_name = "DEVICE")]
     device: Option<DeviceName>,
+    /// Share every batch between several of one kind: cuda:0,cuda:1
+    #[arg(long, value_name = "DEVICE,DEVICE", conflicts_with = "device")]
+    devices: Option<DeviceList>,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let run = RunDir::open(&args.run)?;
-    let began_on = device_of(&run.log());
-    let name = match (&args.device, began_on) {
+    let devices = match (&args.devices, &args.device) {
         (Some(given), _) => given.clone(),
-        (None, Some(device)) => device,
-        (None, None) => default_device()?,
+        (None, Some(given)) => DeviceList::one(given.clone()),
+        (None, None) => match devices_of(&run.log()) {
+            Some(began_on) => began_on,
+            None => default_device()?,
+        },
     };
-    let machine = name.machine()?;
-    screen::note(format_args!("resuming on {name}"));
+    let machine = devices.machine()?;
+    screen::note(format_args!("resuming on {devices}"));
     let mut progress = Progress::new();
     let mut session = Session::new(&mut progress, interrupt::listen()?);
     let outcome = salt_train::resume(&args.run, &machine, &mut session)?;
@@ -43,14 +49,14 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     run_outcome::show(&outcome, &args.run)
 }
 
-fn default_device() -> Result<DeviceName, Failure> {
+fn default_device() -> Result<DeviceList, Failure> {
     "flex"
         .parse()
         .map_err(|message: String| Failure::job(message, None))
 }
 
-/// The device in the newest line of `log.jsonl` that names one.
-fn device_of(log: &Path) -> Option<DeviceName> {
+/// The devices in the newest line of `log.jsonl` that names some.
+fn devices_of(log: &Path) -> Option<DeviceList> {
     let text = std::fs::read_to_string(log).ok()?;
     text.lines().rev().find_map(|line| {
         let document: serde_json::Value = serde_json::from_str(line).ok()?;
@@ -63,10 +69,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_device_of_the_log_counts() {
+    fn the_newest_devices_of_the_log_count() {
         let tmp = tempfile::tempdir().unwrap();
         let log = tmp.path().join("log.jsonl");
-        assert!(device_of(&log).is_none());
+        assert!(devices_of(&log).is_none());
         let lines = [
             r#"{"event":"start","device":"flex"}"#,
             r#"{"event":"resume","device":"cuda:1"}"#,
@@ -74,6 +80,8 @@ mod tests {
             r#"{"event":"ep"#,
         ];
         std::fs::write(&log, lines.join("\n")).unwrap();
-        assert_eq!(device_of(&log).unwrap().to_string(), "cuda:1");
+        assert_eq!(devices_of(&log).unwrap().to_string(), "cuda:1");
+        std::fs::write(&log, r#"{"event":"start","device":"cuda:0,cuda:1"}"#).unwrap();
+        assert_eq!(devices_of(&log).unwrap().to_string(), "cuda:0,cuda:1");
     }
 }

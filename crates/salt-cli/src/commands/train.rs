@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use salt_train::{Recipe, Session};
 
 use super::run_outcome;
-use crate::device::DeviceOption;
+use crate::device_list::TrainDevices;
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::progress::Progress;
@@ -14,6 +14,7 @@ use crate::progress::Progress;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   salt train docs/recipes/vessels-sam_nano-salt.toml --out runs/vessels --set train.epochs=5
+  salt train docs/recipes/vessels-sam_nano-salt.toml --out runs/two --devices cuda:0,cuda:1
 
 Ctrl-C and SIGTERM save and stop; salt resume goes on from there.")]
 pub(crate) struct Args {
@@ -26,12 +27,12 @@ pub(crate) struct Args {
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     overrides: Vec<String>,
     #[command(flatten)]
-    device: DeviceOption,
+    devices: TrainDevices,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let recipe = Recipe::read(&args.recipe, &args.overrides)?;
-    let machine = args.device.device.machine()?;
+    let machine = args.devices.list().machine()?;
     let mut progress = Progress::new();
     let mut session = Session::new(&mut progress, interrupt::listen()?);
     let outcome = salt_train::train(&recipe, &args.out, &machine, &mut session)?;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::inputs::{salt, succeed};
 
 /// Commands of the contract that this program has.
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 19] = [
     "data",
     "data list",
     "data fetch",
@@ -14,6 +14,7 @@ const COMMANDS: [&str; 18] = [
     "data verify",
     "data inspect",
     "train",
+    "lr-find",
     "resume",
     "eval",
     "predict",

@@ -4,6 +4,7 @@
 mod attention;
 mod block;
 mod neck;
+mod parts;
 mod patch_embed;
 mod window;
 
@@ -69,13 +70,19 @@ impl ImageEncoder {
         self.patch_embed.forward(x_bchw) + self.pos_embed.val()
     }
 
-    /// See [`ImageEncoder`].
+    /// See [`ImageEncoder`]. For pixels off the autodiff device, the parts before the first trained one are computed
+    /// there too; the embedding is where the parameters are.
     pub fn forward(&self, x_bchw: Tensor<4>) -> Tensor<4> {
-        let tokens = self
-            .blocks
-            .iter()
-            .fold(self.embed(x_bchw), |tokens, block| block.forward(tokens));
-        neck::forward(&self.neck, tokens)
+        let on_tape = self.pos_embed.val().is_autodiff();
+        let mut x = x_bchw;
+        let mut part = 0;
+        if on_tape && !x.is_autodiff() {
+            part = self.first_trained();
+            x = (0..part)
+                .fold(x, |x, part| self.forward_part_off_tape(part, x))
+                .autodiff();
+        }
+        (part..self.parts()).fold(x, |x, part| self.forward_part(part, x))
     }
 
     /// The same encoder for a token grid of another side: `pos_embed` is resampled bilinearly;

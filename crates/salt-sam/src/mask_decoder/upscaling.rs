@@ -60,9 +60,11 @@ mod tests {
             .with_stride([2, 2])
             .init(&device);
         let x = Tensor::random([2, 5, 4, 3], Distribution::Normal(0.0, 1.0), &device);
+        // Products and convolutions may round their factors differently.
+        let allowed = (4.0 * salt_kernels::product_rounding(&device)).max(1e-5);
         double(&layer, x.clone().permute([0, 2, 3, 1]))
             .permute([0, 3, 1, 2])
             .into_data()
-            .assert_approx_eq::<f32>(&layer.forward(x).into_data(), Tolerance::absolute(1e-5));
+            .assert_approx_eq::<f32>(&layer.forward(x).into_data(), Tolerance::absolute(allowed));
     }
 }

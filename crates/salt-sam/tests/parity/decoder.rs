@@ -4,7 +4,7 @@ use burn::tensor::{Device, Int, Tensor};
 use salt_sam::weights::{Checkpoint, PROMPT_TOKENS, StoredTensor};
 use salt_sam::{Prompts, Sam};
 
-use super::{Expected, FORWARD, config, largest_difference, path, sam};
+use super::{Expected, config, forward, largest_difference, path, sam};
 
 const CASES: [&str; 8] = [
     "point",
@@ -94,7 +94,7 @@ fn one_image_serves_several_prompts() {
             .low_res_masks;
         let own = masks.narrow(0, image, 1);
         let difference = largest_difference(own, oracle.clone().narrow(0, image, 1));
-        assert!(difference <= FORWARD, "image {image}: {difference:e}");
+        assert!(difference <= forward(), "image {image}: {difference:e}");
     }
 }
 

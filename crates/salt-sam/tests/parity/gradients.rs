@@ -6,19 +6,21 @@ use safetensors::SafeTensors;
 use salt_sam::Sam;
 
 use super::decoder::prompts;
-use super::{Expected, largest_difference, sam};
+use super::{Expected, largest_difference, rounding, sam};
 
 /// Largest difference over the largest entry of the oracle's gradient.
 ///
 /// Flex differentiates the exact GELU; 3e-6 was measured. The other backends of Burn 0.22 use the derivative of its
 /// tanh approximation (`gelu_backward` of burn-backend); the oracle with that derivative in place of
-/// its own differs by up to 1.6e-3 on these fixtures.
+/// its own differs by up to 1.6e-3 on these fixtures. Products that round their factors to TF32 moved gradients by
+/// up to 2e-2.
 pub(super) fn tolerance(device: &Device) -> f32 {
-    if format!("{device:?}").contains("Flex") {
+    let stated: f32 = if format!("{device:?}").contains("Flex") {
         1e-4
     } else {
         3e-3
-    }
+    };
+    stated.max(60.0 * rounding(device))
 }
 
 /// The loss of generate.py.

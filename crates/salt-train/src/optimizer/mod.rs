@@ -5,12 +5,14 @@
 //! | `rule` | AdamW and SGD: one parameter, one update |
 //! | `groups` | which rate and decay a parameter has |
 //! | `clip` | the norm of all gradients and its limit |
+//! | `not_finite` | what has stopped being a number |
 //!
 //! What the rule remembers is kept under the parameter's path instead of its random id, so that a checkpoint
 //! restores into a model that was built again from the base weights.
 
 mod clip;
 mod groups;
+mod not_finite;
 mod rule;
 #[cfg(test)]
 pub(crate) mod toy;
@@ -23,6 +25,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 pub use clip::{clip_scale, global_norm};
 pub use groups::{Group, Groups};
+pub use not_finite::{Counts, NotFinite, not_finite};
 pub use rule::Rule;
 
 use crate::error::TrainError;

@@ -10,11 +10,13 @@
 mod objective;
 mod questions;
 mod score;
+mod state_file;
 
 pub use score::{PretrainScores, held_out_scores};
+pub use state_file::state_path;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use burn::module::Module;
@@ -31,11 +33,12 @@ use crate::observer::{Event, Session};
 use crate::optimizer::{Groups, Optimizer, Rule, clip_scale, global_norm};
 use crate::schedule::{Decay, Schedule};
 use crate::scratch::redraw;
-use crate::sharded::sharded_gradients;
+use crate::sharded::{backward, sharded_gradients};
 use objective::loss;
 use questions::Questions;
+use state_file::StateFile;
 
-/// What a pretraining run is a function of.
+/// What a pretraining run is a function of, and how often it is saved.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PretrainConfig {
@@ -60,6 +63,14 @@ pub struct PretrainConfig {
     pub curriculum: f64,
     /// Seed of network and scenes.
     pub seed: u64,
+    /// Steps between two writes of the state file. Nothing that is trained depends on it, so it belongs neither to the
+    /// run's identity nor to its card.
+    #[serde(skip, default = "save_every")]
+    pub save_every: u64,
+}
+
+fn save_every() -> u64 {
+    250
 }
 
 impl PretrainConfig {
@@ -83,12 +94,10 @@ impl Default for PretrainConfig {
             grad_clip: 1.0,
             curriculum: 0.25,
             seed: 0,
+            save_every: save_every(),
         }
     }
 }
-
-/// Steps between two writes of the state file.
-const SAVE_EVERY: u64 = 250;
 
 /// Steps between two looks at held-out scenes, which are shown and decide nothing.
 const SCORE_EVERY: u64 = 250;
@@ -117,11 +126,6 @@ pub struct BaseCard {
     pub held_out: PretrainScores,
 }
 
-/// The state file beside `out`.
-pub fn state_path(out: &Path) -> PathBuf {
-    out.with_extension("state.safetensors")
-}
-
 fn token_metadata() -> BTreeMap<String, String> {
     BTreeMap::from([(TOKEN_NAMES.to_owned(), DENSE_CLASSES.join(","))])
 }
@@ -130,8 +134,8 @@ fn token_metadata() -> BTreeMap<String, String> {
 /// half-precision weights to `out` and a card with scores beside them.
 ///
 /// # Errors
-/// An unknown model, a state file of another recipe, a non-finite loss, files that cannot be
-/// written.
+/// An unknown model, a state file of another recipe, a non-finite loss, files that cannot be written at the end; a
+/// state that cannot be written when it stops ([`TrainError::NotSaved`]). In between, that is a warning.
 pub fn pretrain(
     config: &PretrainConfig,
     out: &Path,
@@ -144,6 +148,9 @@ pub fn pretrain(
             expected: "at least 1 and at most the batch size".to_owned(),
             received: config.shards.to_string(),
         });
+    }
+    if config.save_every == 0 {
+        return Err(TrainError::value("save_every", "at least 1", 0));
     }
     let device = device.clone().autodiff();
     let sam_config = SamConfig::by_name(&config.model)?.with_prompt_tokens(DENSE_CLASSES.len());
@@ -158,10 +165,8 @@ pub fn pretrain(
         origin: origin(config)?,
         ..Progress::default()
     };
-    let state = state_path(out);
-    if state.is_file() {
-        session.event(Event::Stage("reading the state of the interrupted run"));
-        let stored = Checkpoint::load(&state)?;
+    let mut state = StateFile::beside(out);
+    if let Some(stored) = state.load(session)? {
         stored.progress.origin.check(&progress.origin)?;
         sam = salt_peft::load_trainable_state(sam, stored.model)?;
         optimizer.load_state(stored.optimizer, &device)?;
@@ -182,12 +187,9 @@ pub fn pretrain(
             .collect();
         let count = shards.len() as f64;
         let size = sam.image_size();
-        let result = sharded_gradients(&sam, vec![shards], |sam, scenes| {
-            loss(
-                sam,
-                &Questions::draw(size, config.seed, scenes, |i| config.ease(i), &device),
-                step,
-            )
+        let result = sharded_gradients(&[&sam], &device, vec![shards], |_, sam, scenes| {
+            let questions = Questions::draw(size, config.seed, scenes, |i| config.ease(i), &device);
+            backward(sam, loss(sam, &questions, step))
         });
         let value = result.losses.iter().sum::<f64>() / count;
         let norm = global_norm(&sam, &result.gradients) / count;
@@ -206,6 +208,8 @@ pub fn pretrain(
                 ids: (first..first + config.batch_size as u64)
                     .map(|i| format!("scene {i}"))
                     .collect(),
+                // They are drawn from their numbers.
+                saved: None,
             });
         }
         let factor = schedule.factor(step);
@@ -227,15 +231,29 @@ pub fn pretrain(
             wait_ms: 0.0,
         });
         let stop = session.interrupt.is_set();
-        if stop || progress.step.is_multiple_of(SAVE_EVERY) {
+        let last = progress.step == config.steps;
+        // The last state too: what follows it may fail, and then need not be trained again.
+        let due = progress.step.is_multiple_of(config.save_every) || last;
+        if stop || due {
             let checkpoint = Checkpoint {
                 progress: progress.clone(),
                 model: salt_peft::trainable_state(&sam)?,
                 optimizer: optimizer.state(),
                 ..Checkpoint::default()
             };
-            checkpoint.save(&state)?;
-            write_weights(&sam, out)?;
+            let saved = state.save(&checkpoint, !stop, session);
+            if (stop || !last)
+                && let Err(error) = write_weights(&sam, out)
+            {
+                let what = format!(
+                    "the weights of step {} are not written: {error}",
+                    progress.step
+                );
+                session.event(Event::Warning(&what));
+            }
+            if stop {
+                saved?;
+            }
         }
         if progress.step.is_multiple_of(SCORE_EVERY) && progress.step < config.steps {
             let scores = held_out_scores(&sam.valid(), score::QUICK_SCENES);

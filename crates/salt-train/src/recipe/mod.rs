@@ -8,6 +8,7 @@ mod adapter;
 mod cache;
 mod decay;
 mod document;
+mod encoder;
 mod inference;
 mod optimizer;
 mod prompts;
@@ -26,6 +27,7 @@ use sha2::{Digest, Sha256};
 
 pub use adapter::{AdapterSection, SCRATCH};
 pub use cache::CacheSection;
+pub use encoder::{CacheEmbeddings, Recompute};
 pub use inference::InferenceSection;
 pub use optimizer::{GroupSection, OptimizerSection, RuleName};
 pub use prompts::{EvaluationPrompts, PromptSection};
@@ -39,7 +41,7 @@ const MOST_SAMPLES: usize = 10_000_000;
 /// Factor between `lr` and the default `spectrum_lr`: scale and shift of singular values want a
 /// far larger rate than weights (Han et al. 2023, SVDiff, use 1000 times; ten is safe for all of
 /// the head at once).
-const SPECTRUM_LR_FACTOR: f64 = 10.0;
+pub(crate) const SPECTRUM_LR_FACTOR: f64 = 10.0;
 
 /// `[model]`, `[adapter]`, `[data]`, `[train]`, `[prompts]`, `[inference]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -274,6 +276,7 @@ impl Recipe {
         t.loss.check()?;
         t.check_decay()?;
         t.check_validation()?;
+        self.check_encoder()?;
         if let Some(prompts) = &self.prompts {
             prompts.check(d.view)?;
         }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use toml::Table;
 
 use super::cache::CacheSection;
+use super::encoder::{CacheEmbeddings, Recompute};
 use super::optimizer::OptimizerSection;
 use super::validation::{SelectBy, ValidationKind};
 use crate::loss::LossConfig;
@@ -17,6 +18,8 @@ use crate::tail_schedule::TailSchedule;
 
 /// Default of `train.keep_checkpoints`.
 const KEEP_CHECKPOINTS: usize = 2;
+/// Default of `train.cache_embeddings_mib`.
+const CACHE_EMBEDDINGS_MIB: u64 = 1024;
 
 /// `[model]`: which network, and what it starts from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -103,7 +106,7 @@ pub struct TrainSection {
     /// one. Terms of the loss that count over a batch (dice) count over each.
     #[serde(skip_serializing_if = "is_one")]
     pub accumulate: usize,
-    /// Threads a batch is spread over, each with its part of the samples. The dice term is then
+    /// Parts a batch is cut into, each computed on a thread of its own, on the devices in turn. The dice term is then
     /// taken over each part, so this belongs to the recipe and not to the machine.
     pub shards: usize,
     /// Learning rate.
@@ -164,6 +167,15 @@ pub struct TrainSection {
     pub eval_batch: usize,
     /// Test cases drawn into `overlays/`.
     pub overlays: usize,
+    /// Whether embeddings are kept where nothing of the image encoder is trained.
+    #[serde(skip_serializing_if = "CacheEmbeddings::is_default")]
+    pub cache_embeddings: CacheEmbeddings,
+    /// Most MiB of them in the host's memory.
+    #[serde(skip_serializing_if = "is_default_embeddings_mib")]
+    pub cache_embeddings_mib: u64,
+    /// What backward computes again instead of keeping it.
+    #[serde(skip_serializing_if = "Recompute::is_default")]
+    pub recompute: Recompute,
     /// Terms of the loss.
     pub loss: LossConfig,
     /// SALT: tails exchange directions while they are trained. Left out: ranks stay as they are.
@@ -206,6 +218,9 @@ impl Default for TrainSection {
             keep_checkpoints: KEEP_CHECKPOINTS,
             eval_batch: 8,
             overlays: 4,
+            cache_embeddings: CacheEmbeddings::Auto,
+            cache_embeddings_mib: CACHE_EMBEDDINGS_MIB,
+            recompute: Recompute::None,
             loss: LossConfig::default(),
             tails: None,
             augment: Augment::standard(),
@@ -240,6 +255,14 @@ fn is_zero<T: Default + PartialEq>(x: &T) -> bool {
 )]
 fn is_default_keep(kept: &usize) -> bool {
     *kept == KEEP_CHECKPOINTS
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_default_embeddings_mib(mib: &u64) -> bool {
+    *mib == CACHE_EMBEDDINGS_MIB
 }
 
 #[expect(

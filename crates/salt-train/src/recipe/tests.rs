@@ -196,6 +196,20 @@ fn values_that_make_no_sense_are_refused_by_key() {
         check_error(&[&setting], &["train.select_by", by, "full"]);
     }
     check_error(&["train.select_by=hd95"], &["hd95", "nsd"]);
+    check_error(
+        &["train.cache_embeddings=on", "data.view=resize"],
+        &[
+            "train.cache_embeddings",
+            "train.augment",
+            "with augmentation",
+        ],
+    );
+    check_error(
+        &["train.cache_embeddings=on", "data.view=tiles"],
+        &["train.cache_embeddings", "data.view", "tiles"],
+    );
+    check_error(&["train.cache_embeddings=yes"], &["yes", "auto"]);
+    check_error(&["train.recompute=all"], &["all", "blocks"]);
     check_error(&["train.validation=deep"], &["deep", "full"]);
     check_error(&["train.epochs=many"], &["invalid type", "epochs"]);
     check_error(&["train.decay=linear"], &["linear", "cosine"]);

@@ -1,14 +1,20 @@
-//! Runs of a scaled-down network on generated vessels, end to end; losses and rates against others.
+//! Runs of a scaled-down network on generated vessels, end to end; losses, rates and whole steps against others.
 
 mod bad_input;
 mod determinism;
 mod devices;
+mod encoder;
+mod failed_batch;
 mod failing_files;
 mod inference;
 mod loss_parity;
 mod lossy_disk;
+mod lr_find;
+mod memory;
 mod methods;
 mod optimizers;
+mod overfit;
+mod pretrain;
 mod prompts;
 mod recipe_keys;
 mod resume;
@@ -16,6 +22,7 @@ mod resume_matrix;
 mod sam_nano_laws;
 mod saves;
 mod schedule_parity;
+mod steps_parity;
 mod support;
 mod use_a_run;
 mod watching;

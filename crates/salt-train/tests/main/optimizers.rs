@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use burn::tensor::Device;
 use salt_train::TrainError;
 
 use crate::support::{recipe, stable_files, train};
@@ -40,8 +41,10 @@ fn accumulated_batches_are_one_large_batch() {
     let whole = of("whole", &["train.batch_size=6"]);
     let parts = of("parts", &["train.batch_size=2", "train.accumulate=3"]);
     assert_eq!(whole.len(), 2);
+    // Where products round their factors, those of a part are rounded to other values than the whole's.
+    let allowed = (2.0 * salt_kernels::product_rounding(&Device::default())).max(1e-4);
     for (whole, parts) in whole.iter().flatten().zip(parts.iter().flatten()) {
-        assert!((whole - parts).abs() < 1e-4 * whole, "{whole} {parts}");
+        assert!((whole - parts).abs() < allowed * whole, "{whole} {parts}");
     }
     let other = of("other", &["train.batch_size=2"]);
     assert!(

@@ -5,6 +5,7 @@ use std::path::Path;
 use salt_train::durable::{Files as _, SystemFiles};
 use salt_train::{Interrupt, Outcome, Session, Silent, TrainError};
 
+use crate::encoder::SAME_INPUTS;
 use crate::prompts::OFTEN;
 use crate::support::{
     StopAfter, Told, assert_same_files, finished, machine, on_cpu, recipe, stable_files, train,
@@ -58,6 +59,13 @@ fn check(method: &str, overrides: &[&str], step: u64, epochs_done: u64) {
 fn in_the_middle_of_an_epoch() {
     check("salt", &[], 1, 0);
     check("lora", &["train.validate_every=2"], 3, 1);
+}
+
+#[test]
+fn with_blocks_computed_again_and_with_embeddings_kept() {
+    check("lora", &["train.recompute=blocks"], 1, 0);
+    check("salt", &["train.recompute=blocks", "train.shards=2"], 3, 1);
+    check("decoder", &SAME_INPUTS, 3, 1);
 }
 
 #[test]

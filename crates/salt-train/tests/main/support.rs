@@ -128,6 +128,7 @@ pub(crate) fn recipe(method: &str, overrides: &[&str]) -> Result<Recipe, TrainEr
 pub(crate) fn machine() -> Machine {
     Machine {
         device: Device::default(),
+        others: Vec::new(),
         name: "test".into(),
         commit: None,
     }
