@@ -29,14 +29,8 @@ pub fn render(rows: &[EpochRow]) -> String {
         .filter_map(|r| Some((x(r.epoch), y(r.val_dice?))))
         .collect();
 
-    let mut svg = String::new();
+    let mut svg = canvas();
     // Writing to a String cannot fail, so the results carry nothing.
-    let _ = write!(
-        svg,
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" \
-         font-family=\"sans-serif\" font-size=\"11\">\n\
-         <rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"#ffffff\"/>\n"
-    );
     for i in 0..=4 {
         let share = f64::from(i) / 4.0;
         let level = y(share);
@@ -76,6 +70,15 @@ pub fn render(rows: &[EpochRow]) -> String {
     }
     svg.push_str("</svg>\n");
     svg
+}
+
+/// The beginning of a picture.
+pub(crate) fn canvas() -> String {
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" \
+         font-family=\"sans-serif\" font-size=\"11\">\n\
+         <rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"#ffffff\"/>\n"
+    )
 }
 
 pub(crate) fn polyline(svg: &mut String, points: &[(f64, f64)], colour: &str) {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::curve::{Point, Suggestion};
-use crate::curves::{DICE_COLOUR, HEIGHT, LOSS_COLOUR, MARGIN, WIDTH, polyline};
+use crate::curves::{DICE_COLOUR, HEIGHT, LOSS_COLOUR, MARGIN, WIDTH, canvas, polyline};
 
 /// Of the losses as they came.
 const RAW_COLOUR: &str = "#f4a582";
@@ -30,14 +30,8 @@ pub(super) fn render(
         HEIGHT - MARGIN - share * (HEIGHT - 2.0 * MARGIN)
     };
 
-    let mut svg = String::new();
+    let mut svg = canvas();
     // Writing to a String cannot fail, so the results carry nothing.
-    let _ = write!(
-        svg,
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" \
-         font-family=\"sans-serif\" font-size=\"11\">\n\
-         <rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"#ffffff\"/>\n"
-    );
     for i in 0..=4 {
         let loss = floor + f64::from(i) / 4.0 * (top - floor);
         let level = y(loss);
