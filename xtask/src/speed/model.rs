@@ -4,7 +4,7 @@
 //! warms up once and takes the median of [`INNER`] runs. Both sides have random weights: no operation
 //! of either depends on them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use super::row::{Measured, Row, Subject, alone, interleaved};
@@ -123,18 +123,16 @@ impl Model {
             return Ok((alone(subject, self.repeats, ours)?, None));
         }
         let peer = || {
-            let mut command = python_program(&self.python, &self.script);
+            let mut command = Command::new(&self.python);
             let device = if self.device == "cuda" { "cuda" } else { "cpu" };
-            command.args(words).args(shape).args(["--device", device]);
+            command
+                .arg(&self.script)
+                .args(words)
+                .args(shape)
+                .args(["--device", device]);
             Measured::by(&mut command)
         };
         let (row, program) = interleaved(subject, self.repeats, ours, peer)?;
         Ok((row, Some(program)))
     }
-}
-
-fn python_program(python: &Path, script: &Path) -> Command {
-    let mut command = Command::new(python);
-    command.arg(script);
-    command
 }

@@ -120,7 +120,7 @@ fn main() -> Outcome<()> {
         Work::Encode => forward::encode(&args, &timing)?,
         Work::Decode => forward::decode(&args, &timing)?,
         Work::Predict => forward::predict(&args, &timing)?,
-        Work::Attach => spectral::computed(&args, &timing)?,
+        Work::Attach => spectral::attach(&args, &timing)?,
         Work::AttachCached => spectral::cached(&args, &timing)?,
         Work::Operations => operations::measure(&args, &timing)?,
     };

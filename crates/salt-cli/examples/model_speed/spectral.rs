@@ -8,12 +8,7 @@ use salt_peft::svd::SvdCache;
 use crate::timing::{Medians, Timing};
 use crate::{Args, Outcome, setup};
 
-/// Attaching the adapter: what a first start computes.
-pub(crate) fn computed(args: &Args, timing: &Timing) -> Outcome<Medians> {
-    attach(args, timing)
-}
-
-/// The same when an earlier start has left its decompositions in a cache.
+/// [`attach`] when an earlier start has left its decompositions in a cache.
 pub(crate) fn cached(args: &Args, timing: &Timing) -> Outcome<Medians> {
     let folder = std::env::temp_dir().join(format!("salt-model-speed-{}", std::process::id()));
     let cache = Arc::new(SvdCache::open(folder.clone())?);
@@ -30,7 +25,8 @@ pub(crate) fn cached(args: &Args, timing: &Timing) -> Outcome<Medians> {
     outcome
 }
 
-fn attach(args: &Args, timing: &Timing) -> Outcome<Medians> {
+/// Attaching the adapter: what a first start computes.
+pub(crate) fn attach(args: &Args, timing: &Timing) -> Outcome<Medians> {
     let model = setup::model(args, &timing.device.clone().autodiff())?.train();
     let config = setup::adapter(args)?;
     timing.laps(|laps| {

@@ -47,12 +47,12 @@ class Salt(torch.nn.Module):
         return F.linear(value, weight, self.layer.bias)
 
 
-def replace(module, path=""):
+def replace(module):
     for name, child in module.named_children():
         if name in SALT_RANKS and isinstance(child, (torch.nn.Linear, torch.nn.Conv2d)):
             setattr(module, name, Salt(child, SALT_RANKS[name]))
         else:
-            replace(child, f"{path}.{name}")
+            replace(child)
 
 
 class Segmenter(torch.nn.Module):
@@ -90,21 +90,21 @@ def loss_of(logits, target):
 
 
 def build(args, device):
+    """ViT-B, which is what transformers' configuration is by default."""
     vision = transformers.SamVisionConfig(image_size=args.size)
-    if args.model == "sam_vit_h":
-        vision = transformers.SamVisionConfig(
-            image_size=args.size, hidden_size=1280, num_hidden_layers=32, num_attention_heads=16,
-            mlp_dim=5120, global_attn_indexes=[7, 15, 23, 31])
     prompt = transformers.SamPromptEncoderConfig(image_size=args.size, image_embedding_size=args.size // 16)
     config = transformers.SamConfig(vision_config=vision.to_dict(), prompt_encoder_config=prompt.to_dict())
-    config._attn_implementation = args.attention
     torch.manual_seed(0)
     sam = transformers.SamModel._from_config(config, attn_implementation=args.attention)
-    return sam.to(device, torch.float32 if args.autocast else dtype_of(args))
+    return sam.to(device, dtype_of(args))
 
 
 def dtype_of(args):
     return torch.bfloat16 if args.precision == "bf16" else torch.float32
+
+
+def pixels_of(args, device):
+    return torch.randn(args.batch, 3, args.size, args.size, device=device, dtype=dtype_of(args))
 
 
 def trained(args, sam, device):
@@ -121,7 +121,7 @@ def trained(args, sam, device):
     elif args.method in ("lora", "dora", "pissa"):
         import peft
 
-        start = {"pissa": "pissa"}.get(args.method, True)
+        start = "pissa" if args.method == "pissa" else True
         config = peft.LoraConfig(r=args.rank, lora_alpha=args.rank, init_lora_weights=start,
                                  use_dora=args.method == "dora", target_modules=r".*layers\.\d+\.attn\.(qkv|proj)")
         peft.inject_adapter_in_model(config, sam.vision_encoder)
@@ -157,7 +157,7 @@ def measure(args, device, work):
 def step(args, device):
     sam = build(args, device)
     model = trained(args, sam, device).train()
-    pixels = torch.randn(args.batch, 3, args.size, args.size, device=device, dtype=torch.float32 if args.autocast else dtype_of(args))
+    pixels = pixels_of(args, device)
     axis = torch.arange(args.size, device=device) - args.size / 2
     target = ((axis[None] ** 2 + axis[:, None] ** 2).sqrt() < args.size / 4).float()
     target = target.expand(args.batch, 1, -1, -1)
@@ -184,7 +184,7 @@ def step(args, device):
 @torch.inference_mode()
 def encode(args, device):
     sam = build(args, device).eval()
-    pixels = torch.randn(args.batch, 3, args.size, args.size, device=device, dtype=dtype_of(args))
+    pixels = pixels_of(args, device)
     encoder = torch.compile(sam.vision_encoder) if args.compile else sam.vision_encoder
 
     def work(end):
@@ -197,7 +197,7 @@ def encode(args, device):
 @torch.inference_mode()
 def decode(args, device):
     sam = build(args, device).eval()
-    pixels = torch.randn(args.batch, 3, args.size, args.size, device=device, dtype=dtype_of(args))
+    pixels = pixels_of(args, device)
     embedding = sam.vision_encoder(pixels).last_hidden_state
     corner, far = args.size * 0.25, args.size * 0.75
     boxes = torch.tensor([[[corner, corner, far, far]]], device=device).expand(args.batch, 1, 4)
@@ -225,7 +225,6 @@ def attach(args, device):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--work", choices=["step", "encode", "decode", "attach"], required=True)
-    parser.add_argument("--model", default="sam_vit_b")
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--method", default="paper-salt-256")
@@ -233,7 +232,7 @@ def main():
     parser.add_argument("--warmup", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--precision", choices=["f32", "bf16"], default="f32")
-    parser.add_argument("--autocast", action="store_true", help="f32 weights, bf16 products")
+    parser.add_argument("--autocast", action="store_true", help="weights of --precision, products in bf16")
     parser.add_argument("--tf32", action="store_true")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--attention", default="sdpa")

@@ -20,7 +20,7 @@ pub(super) fn tolerance(device: &Device) -> f32 {
     } else {
         3e-3
     };
-    stated.max(60.0 * rounding(device))
+    stated.max(60.0 * rounding())
 }
 
 /// The loss of generate.py.

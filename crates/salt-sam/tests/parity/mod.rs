@@ -9,7 +9,7 @@ mod predictor;
 mod slopes;
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors};
@@ -20,13 +20,14 @@ use salt_sam::{Sam, SamConfig};
 /// was measured to differ by 2e-6; a wrong eps in any LayerNorm of these weights moves them by 1e-3.
 /// Where products round their factors to TF32, 4.8e-3 was measured, ten times that rounding.
 pub(crate) fn forward() -> f32 {
-    (20.0 * rounding(&Device::default())).max(1e-4)
+    (20.0 * rounding()).max(1e-4)
 }
 
-/// What the device rounds the factors of a product by, see [`salt_kernels::product_rounding`].
-pub(crate) fn rounding(device: &Device) -> f32 {
-    static ROUNDING: OnceLock<f64> = OnceLock::new();
-    *ROUNDING.get_or_init(|| salt_kernels::product_rounding(device)) as f32
+/// What the device under test rounds the factors of a product by, see [`salt_kernels::product_rounding`].
+pub(crate) fn rounding() -> f32 {
+    static ROUNDING: LazyLock<f64> =
+        LazyLock::new(|| salt_kernels::product_rounding(&Device::default()));
+    *ROUNDING as f32
 }
 
 /// A file of the fixture folder.
