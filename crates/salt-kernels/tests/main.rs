@@ -1,7 +1,21 @@
 //! Every kernel against Burn's own operations, forward and backward, and against finite differences.
 
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+
 use burn::tensor::{Device, Distribution, Tensor, Tolerance};
-use salt_kernels::{gelu, layer_norm, set_enabled, softmax_rows};
+use salt_kernels::{
+    gelu, grid_attention, layer_norm, linear, matmul, set_enabled, softmax_rows, subtract_product,
+};
+
+mod attention;
+mod linear_layer;
+
+/// The switch is one for the whole process: who turns it writes, who needs the kernels on reads.
+static SWITCH: RwLock<()> = RwLock::new(());
+
+fn kernels_on() -> RwLockReadGuard<'static, ()> {
+    SWITCH.read().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn device() -> Device {
     Device::flex().autodiff()
@@ -31,7 +45,7 @@ fn check<const N: usize>(
     tolerance: f32,
     f: impl Fn([Tensor<2>; N]) -> Tensor<2>,
 ) {
-    let weights = normal(inputs[0].dims(), 1.0);
+    let weights = normal(f(inputs.clone()).dims(), 1.0);
     let fast = run(&inputs, &weights, &f);
     set_enabled(false);
     let plain = run(&inputs, &weights, &f);
@@ -44,9 +58,9 @@ fn check<const N: usize>(
     }
 }
 
-/// One test: the switch is one for the whole process.
 #[test]
 fn kernels_equal_burns_own_operations() {
+    let _alone = SWITCH.write().unwrap_or_else(PoisonError::into_inner);
     device().seed(7);
     for (rows, columns) in [(1, 1), (3, 17), (5, 192), (64, 64)] {
         let x = || normal([rows, columns], 2.0);
@@ -65,6 +79,29 @@ fn kernels_equal_burns_own_operations() {
             layer_norm(x, flat(g), flat(b), 1e-6)
         });
     }
+    // Sums of up to 64 products of order one.
+    for [n, k, m] in [[1, 1, 1], [3, 17, 5], [64, 48, 32]] {
+        let factors = || {
+            [
+                normal([n, k], 1.0),
+                normal([k, m], 1.0),
+                normal([1, m], 1.0),
+            ]
+        };
+        let offset = |b: Tensor<2>| Some(b.reshape([m]));
+        check(factors(), 1e-4, |[x, w, b]| linear(x, w, offset(b)));
+        let [a, b, _] = factors();
+        check([a, b], 1e-4, |[a, b]| matmul(a, b));
+        let [a, b, _] = factors();
+        check([a.transpose(), b.transpose()], 1e-4, |[a, b]| {
+            matmul(a.transpose(), b.transpose())
+        });
+    }
+    for [n, k, m] in [[1, 1, 1], [7, 3, 20], [40, 17, 33]] {
+        let inputs = [[n, m], [n, k], [k, m]].map(|dims| normal(dims, 1.0));
+        check(inputs, 1e-4, |[w, a, b]| subtract_product(w, a, b));
+    }
+    attention::equals_burns_own_operations();
     // Far tails: GELU underflows to zero below and is the identity above.
     let x = Tensor::<1>::from_floats([-40.0, -12.0, 0.0, 12.0, 40.0], &device());
     let expected = Tensor::<1>::from_floats([0.0, 0.0, 0.0, 12.0, 40.0], &device());
@@ -75,15 +112,25 @@ fn kernels_equal_burns_own_operations() {
 
 #[test]
 fn gradients_equal_finite_differences() {
+    let _on = kernels_on();
     device().seed(11);
     let x = normal([2, 9], 1.0);
     let (gamma, beta) = (normal([9], 1.0), normal([9], 1.0));
     let weights = normal([2, 9], 1.0);
-    let forms: [(&str, &dyn Fn(Tensor<2>) -> Tensor<2>); 3] = [
+    let forms: [(&str, &dyn Fn(Tensor<2>) -> Tensor<2>); 4] = [
         ("gelu", &|x| gelu(x)),
         ("softmax", &|x| softmax_rows(x)),
         ("layer norm", &|x| {
             layer_norm(x, gamma.clone(), beta.clone(), 1e-6)
+        }),
+        // Two rows of three tokens with a head of width one, in windows of two by two.
+        ("attention", &|x| {
+            let rows = Tensor::from_floats([[0.3], [-0.2], [0.5]], &device());
+            let columns = Tensor::from_floats([[0.1], [0.4], [-0.6]], &device());
+            let padding = Tensor::from_floats([0.0, 0.2, -0.7], &device());
+            let qkv = x.reshape([1, 2, 3, 3]);
+            let y = grid_attention(qkv, Some(padding), rows, columns, 1, Some(2));
+            y.reshape([2, 3]).repeat_dim(1, 3)
         }),
     ];
     for (name, f) in forms {
@@ -119,6 +166,7 @@ fn gradients_equal_finite_differences() {
 
 #[test]
 fn what_is_not_trained_needs_no_gradient() {
+    let _on = kernels_on();
     let x = normal([4, 8], 1.0);
     let (gamma, beta) = (normal([8], 1.0), normal([8], 1.0).require_grad());
     let y = layer_norm(softmax_rows(gelu(x)), gamma, beta.clone(), 1e-6);
@@ -130,4 +178,20 @@ fn what_is_not_trained_needs_no_gradient() {
         .try_to_vec()
         .unwrap();
     assert_eq!(d_beta, vec![4.0; 8]);
+}
+
+#[test]
+fn subtracting_a_product_of_zeros_changes_no_bit() {
+    let _on = kernels_on();
+    let base = [0.0, -0.0, 1.5, -1e-40, f32::INFINITY, f32::MIN];
+    let base = Tensor::<1>::from_floats(base, &device()).reshape([2, 3]);
+    for zero in [0.0, -0.0] {
+        let a = Tensor::<2>::full([2, 4], zero, &device());
+        let y = subtract_product(base.clone(), a, normal([4, 3], 1.0));
+        let bits = |x: Tensor<2>| -> Vec<u32> {
+            let values: Vec<f32> = x.inner().into_data().try_to_vec().unwrap();
+            values.into_iter().map(f32::to_bits).collect()
+        };
+        assert_eq!(bits(y), bits(base.clone()));
+    }
 }

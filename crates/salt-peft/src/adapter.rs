@@ -1,15 +1,16 @@
 //! What sits on a weight: the factors of one adapter, of some rows each, or of several adapters.
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
-use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor, Reparameterization};
-use burn::tensor::{Device, Tensor};
+use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor, Param, Reparameterization};
+use burn::tensor::{DType, Device, Tensor};
+use salt_kernels::LessProducts;
 
 use crate::config::AdapterConfig;
 use crate::inspect;
 use crate::methods::Factors;
 use crate::slice::Slice;
-use crate::weight::updated;
+use crate::weight::{as_matrix, updated};
 
 /// The name of an adapter that was attached without one, as in HF peft.
 pub const DEFAULT_ADAPTER: &str = "default";
@@ -74,6 +75,11 @@ impl Part {
     fn is_on(&self) -> bool {
         self.strength != 0.0
     }
+
+    /// Whether all of it changes all of the weight.
+    fn is_whole(&self) -> bool {
+        self.slice.is_none() && self.strength == 1.0
+    }
 }
 
 impl Adapter {
@@ -109,6 +115,13 @@ impl Adapter {
             });
         }
         sum
+    }
+
+    /// What is switched on, where it is one part that changes the whole weight.
+    fn only_whole(&self) -> Option<&Part> {
+        let mut on = self.parts.iter().filter(|part| part.is_on());
+        let only = on.next().filter(|part| part.is_whole());
+        only.filter(|_| on.next().is_none())
     }
 
     /// The sum of the penalties of what is switched on.
@@ -149,26 +162,42 @@ fn of_rows(parts: &[&Part], base: &Tensor<2>, along: usize) -> Tensor<2> {
     Tensor::cat(blocks, along)
 }
 
+/// Lets the kernels see how adapted weights are composed, see [`salt_kernels::linear_layer`].
+pub(crate) fn announce_composition() {
+    static ANNOUNCED: Once = Once::new();
+    ANNOUNCED.call_once(|| salt_kernels::add_composition(composition));
+}
+
+fn composition(weight: &Param<Tensor<2>>) -> Option<LessProducts> {
+    let part = weight.reparameterization::<Adapter>()?.only_whole()?;
+    let products = part.factors.negated_products()?;
+    let base = weight.base();
+    Some(LessProducts { base, products })
+}
+
 impl Reparameterization for Adapter {
     const NAME: &'static str = "adapter";
 
     fn apply<const D: usize>(&self, base: Tensor<D>) -> Tensor<D> {
-        let mut on = self.parts.iter().filter(|part| part.is_on());
-        match (on.next(), on.next()) {
-            (None, _) => base,
-            // A value trained whole is that value, without the rounding of a difference.
-            (
-                Some(Part {
-                    strength: 1.0,
-                    factors: Factors::Whole(whole),
-                    ..
-                }),
-                None,
-            ) => whole.value(base),
-            _ => updated(base, |base| {
-                self.negated_update(base).expect("a part is switched on")
-            }),
+        if self.parts.iter().all(|part| !part.is_on()) {
+            return base;
         }
+        if let Some(part) = self.only_whole() {
+            // A value trained whole is that value, without the rounding of a difference.
+            if let Factors::Whole(whole) = &part.factors {
+                return whole.value(base);
+            }
+            if base.dtype() == DType::F32
+                && let Some(products) = part.factors.negated_products()
+            {
+                let dims = base.dims();
+                let base = as_matrix(base);
+                return LessProducts { base, products }.value().reshape(dims);
+            }
+        }
+        updated(base, |base| {
+            self.negated_update(base).expect("a part is switched on")
+        })
     }
 }
 

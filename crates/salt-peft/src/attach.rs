@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burn::module::{Module, Param, Reparameterizer};
 use burn::tensor::Tensor;
 
-use crate::adapter::{Adapter, DEFAULT_ADAPTER, Part};
+use crate::adapter::{Adapter, DEFAULT_ADAPTER, Part, announce_composition};
 use crate::allocate::{Ranks, ranks};
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
@@ -325,6 +325,10 @@ impl Reparameterizer for Attacher {
             Some(trained) => param.set_require_grad(trained.contains(path)),
             None => param,
         };
-        (param, self.adapters.remove(path))
+        let adapter = self.adapters.remove(path);
+        if adapter.is_some() {
+            announce_composition();
+        }
+        (param, adapter)
     }
 }

@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use salt_kernels::matmul;
 
 use crate::svd::ThinSvd;
 use crate::weight::WeightShape;
@@ -80,19 +81,23 @@ impl BasisBlock {
     }
 
     /// Two factors whose product is `left core right` for a core `C = P Q` in the orientation of
-    /// the mathematics, `[n, d] [d, n]`; `transposed` says that Burn stores the weight transposed.
+    /// the mathematics, `[n, d] [d, n]`, as one matrix where n is the smaller; `transposed` says that Burn stores the weight transposed.
     pub(crate) fn with_core(
         &self,
         p: Tensor<2>,
         q: Tensor<2>,
         transposed: bool,
     ) -> (Tensor<2>, Tensor<2>) {
+        let [n, d] = p.dims();
+        if n <= d {
+            return self.with_dense_core(matmul(p, q), transposed);
+        }
         let (p, q) = if transposed {
             (q.transpose(), p.transpose())
         } else {
             (p, q)
         };
-        (self.left.clone().matmul(p), q.matmul(self.right.clone()))
+        (matmul(self.left.clone(), p), matmul(q, self.right.clone()))
     }
 
     /// Two factors whose product is `left C right` for a dense core `[n, n]`.
@@ -104,9 +109,9 @@ impl BasisBlock {
         let core = if transposed { core.transpose() } else { core };
         let ([rows, _], [_, cols]) = (self.left.dims(), self.right.dims());
         if rows <= cols {
-            (self.left.clone().matmul(core), self.right.clone())
+            (matmul(self.left.clone(), core), self.right.clone())
         } else {
-            (self.left.clone(), core.matmul(self.right.clone()))
+            (self.left.clone(), matmul(core, self.right.clone()))
         }
     }
 
@@ -160,4 +165,10 @@ pub(crate) fn side_by_side(pairs: Vec<(Tensor<2>, Tensor<2>)>) -> Option<(Tensor
         1 => Some((lefts.remove(0), rights.remove(0))),
         _ => Some((Tensor::cat(lefts, 1), Tensor::cat(rights, 0))),
     }
+}
+
+/// The sum of the products of pairs, `None` without any.
+pub(crate) fn sum_of_products(pairs: Vec<(Tensor<2>, Tensor<2>)>) -> Option<Tensor<2>> {
+    let products = pairs.into_iter().map(|(a, b)| matmul(a, b));
+    products.reduce(|sum, product| sum + product)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use burn::module::Module;
+use burn::module::{Module, Reparameterization};
 
 use crate::basis::constant;
 use crate::error::PeftError;
@@ -61,11 +61,7 @@ pub fn merge_with_report<M: Module>(model: M) -> Result<(M, MergeReport), PeftEr
         };
         let dims = [param.dims[0], sum.len() / param.dims[0]];
         let base = constant(sum.clone(), dims, &param.device);
-        let Some(negated) = adapter.negated_update(base) else {
-            continue;
-        };
-        let negated = to_f32(&param.path, negated)?;
-        sum.iter_mut().zip(negated).for_each(|(w, n)| *w -= n);
+        *sum = to_f32(&param.path, adapter.apply(base))?;
     }
     let merged = merge(model)?;
     let stored = values(&merged, is_adapted)?;

@@ -150,6 +150,15 @@ pub trait LayerAdapter: Module + Sync + 'static {
     /// - base, output: as [`WeightShape::stored`]
     fn negated_update(&self, base: Tensor<2>) -> Tensor<2>;
 
+    /// Pairs of factors whose products add up to [`negated_update`](Self::negated_update), where it is such a
+    /// sum: they are then subtracted from the weight one after the other, and no update is stored.
+    ///
+    /// # Shapes
+    /// - pairs: `[n, k]` and `[k, m]` for a stored weight of `[n, m]`
+    fn negated_products(&self) -> Option<Vec<(Tensor<2>, Tensor<2>)>> {
+        None
+    }
+
     /// The method's penalty on its update, if it has one and its weight is not zero. `[1]`.
     fn penalty(&self) -> Option<Tensor<1>> {
         None

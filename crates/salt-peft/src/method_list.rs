@@ -41,6 +41,14 @@ macro_rules! methods {
                 }
             }
 
+            /// See [`LayerAdapter::negated_products`].
+            pub fn negated_products(&self) -> Option<Vec<(Tensor<2>, Tensor<2>)>> {
+                match self {
+                    $(Factors::$method(inner) => inner.negated_products(),)*
+                    Factors::Whole(inner) => inner.negated_products(),
+                }
+            }
+
             /// See [`LayerAdapter::penalty`].
             pub fn penalty(&self) -> Option<Tensor<1>> {
                 match self {

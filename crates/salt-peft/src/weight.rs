@@ -125,6 +125,13 @@ pub(crate) fn transpose<T: Copy>(values: &[T], rows: usize, cols: usize) -> Vec<
     out
 }
 
+/// `[first, rest]`.
+pub(crate) fn as_matrix<const D: usize>(weight: Tensor<D>) -> Tensor<2> {
+    let dims = weight.dims();
+    let rows = dims[0];
+    weight.reshape([rows, dims.iter().product::<usize>() / rows.max(1)])
+}
+
 /// The effective value of a weight: itself plus an update, which `negated` gives with its sign
 /// turned, from the weight as a matrix in its own layout.
 ///
@@ -148,10 +155,7 @@ pub(crate) fn updated<const D: usize>(
         _ => base,
     };
     let dims = base.dims();
-    let rows = dims[0];
-    let matrix = base
-        .clone()
-        .reshape([rows, dims.iter().product::<usize>() / rows.max(1)]);
+    let matrix = as_matrix(base.clone());
     // Element-wise operations do not promote: a base in f64 meets the update in its own type.
     let negated = negated(matrix).add_scalar(0.0).cast(base.dtype());
     let sum = base.sub(negated.reshape(dims));

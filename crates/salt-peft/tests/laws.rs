@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{AdamWConfig, GradientsParams};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor};
+use salt_kernels::linear_layer;
 use salt_peft::method::Scope;
 use salt_peft::{
     AdapterConfig, Init, MethodId, PeftError, Rank, Relu, all_methods, attach, load_adapter,
@@ -104,6 +105,21 @@ law!(another_base_is_refused);
 law!(counts_equal_counted_parameters);
 law!(same_seed_same_factors);
 law!(lives_through_validation_and_moves);
+
+/// Whatever is attached, whether the kernels see its factors or nothing but the weight.
+#[test]
+fn linear_layers_are_the_same_by_weight_and_by_factors() {
+    for (name, config) in cases::<Mlp>() {
+        let model: Mlp = trained(&config);
+        let [inputs, _] = model.fc1.weight.dims();
+        for rows in [1, 40] {
+            let numbers = Tensor::<1, Int>::arange(0..(rows * inputs) as i64, &device());
+            let x = numbers.float().sin().reshape([rows, inputs]);
+            let got = floats(linear_layer(&model.fc1, x.clone()));
+            assert_close(&got, &floats(model.fc1.forward(x)), 1e-5, &name);
+        }
+    }
+}
 
 /// A net with the case's adapter.
 pub(crate) fn attached<N: Net>(config: &AdapterConfig, seed: u64) -> N {

@@ -8,7 +8,6 @@ use super::{Finding, SourceFile};
 
 /// Crate, and the crates of this workspace it may depend on.
 const ARROWS: &[(&str, &[&str])] = &[
-    // Its tests ask how precisely a device multiplies.
     ("salt-peft", &["salt-kernels"]),
     ("salt-kernels", &[]),
     ("salt-sam", &["salt-kernels"]),

@@ -5,7 +5,7 @@
 
 use burn::module::Module as _;
 use burn::tensor::{Distribution, Tensor};
-use salt_kernels::{gelu, layer_norm, softmax_rows};
+use salt_kernels::{gelu, grid_attention, layer_norm};
 use salt_sam::{Sam, upscale_masks};
 use salt_train::loss::LossConfig;
 
@@ -101,15 +101,13 @@ fn block_parts(args: &Args, model: &Sam, table: &mut Table<'_>) -> Outcome<()> {
     let [.., dim] = encoder.pos_embed.val().dims();
     let heads = dim / block.attn.rel_pos_h.val().dims()[1];
     let side = block.attn.rel_pos_h.val().dims()[0].div_ceil(2);
-    let windows = batch * grid.div_ceil(side).pow(2);
     let tokens = [batch * grid * grid, dim];
-    let in_windows = [windows, side, side, dim];
+    let whole = [batch, grid, grid, dim];
     let globals = 4.min(depth / 3);
     let others = depth - globals;
-    table.row("attention, windows", others, in_windows, |x| {
+    table.row("attention, windows", others, whole, |x| {
         block.attn.forward(x)
     })?;
-    let whole = [batch, grid, grid, dim];
     table.row("attention, global", globals, whole, |x| {
         global.attn.forward(x)
     })?;
@@ -125,8 +123,16 @@ fn block_parts(args: &Args, model: &Sam, table: &mut Table<'_>) -> Outcome<()> {
     table.row("layer norm", 2 * depth, tokens, |x| {
         layer_norm(x, gamma.clone(), beta.clone(), 1e-6)
     })?;
-    let scores = [windows * heads, side * side, side * side];
-    table.row("softmax, windows", others, scores, softmax_rows)?;
-    let scores = [batch * heads, grid * grid, grid * grid];
-    table.row("softmax, global", globals, scores, softmax_rows)
+    let projected = [batch, grid, grid, 3 * dim];
+    for (name, count, block, window) in [
+        ("attention's core, windows", others, block, Some(side)),
+        ("attention's core, global", globals, global, None),
+    ] {
+        let positions = [&block.attn.rel_pos_h, &block.attn.rel_pos_w].map(|table| table.val());
+        table.row(name, count, projected, |x| {
+            let [rows, columns] = positions.clone();
+            grid_attention(x, None, rows, columns, heads, window)
+        })?;
+    }
+    Ok(())
 }

@@ -1,8 +1,9 @@
 //! GELU over a slice.
 
 use pulp::NullaryFnOnce;
+use rayon::prelude::*;
 
-use super::simd::{exp, half_erfc, vectorised};
+use super::simd::{exp, half_erfc, share, vectorised};
 
 /// `Phi(x)`.
 #[inline(always)]
@@ -27,7 +28,8 @@ impl NullaryFnOnce for Forward<'_> {
 /// `x Phi(x)`.
 pub(super) fn forward(x: &[f32]) -> Vec<f32> {
     let mut y = vec![0.0; x.len()];
-    vectorised(Forward(x, &mut y));
+    let shares = y.par_chunks_mut(share(1)).zip(x.par_chunks(share(1)));
+    shares.for_each(|(y, x)| vectorised(Forward(x, y)));
     y
 }
 
@@ -49,6 +51,8 @@ impl NullaryFnOnce for Backward<'_> {
 /// `dy (Phi(x) + x phi(x))`.
 pub(super) fn backward(x: &[f32], dy: &[f32]) -> Vec<f32> {
     let mut dx = vec![0.0; x.len()];
-    vectorised(Backward(x, dy, &mut dx));
+    let given = x.par_chunks(share(1)).zip(dy.par_chunks(share(1)));
+    let shares = dx.par_chunks_mut(share(1)).zip(given);
+    shares.for_each(|(dx, (x, dy))| vectorised(Backward(x, dy, dx)));
     dx
 }

@@ -1,8 +1,9 @@
 //! Layer normalisation over the rows of a matrix.
 
 use pulp::NullaryFnOnce;
+use rayon::prelude::*;
 
-use super::simd::{sum, vectorised};
+use super::simd::{add, share, sum, vectorised};
 
 /// Mean and reciprocal deviation of one row.
 #[inline(always)]
@@ -41,12 +42,16 @@ impl NullaryFnOnce for Forward<'_> {
 pub(super) fn forward(x: &[f32], gamma: &[f32], beta: &[f32], epsilon: f32) -> Vec<f32> {
     let mut y = vec![0.0; x.len()];
     if !gamma.is_empty() {
-        vectorised(Forward {
-            x,
-            gamma,
-            beta,
-            epsilon,
-            y: &mut y,
+        let elements = share(gamma.len());
+        let shares = y.par_chunks_mut(elements).zip(x.par_chunks(elements));
+        shares.for_each(|(y, x)| {
+            vectorised(Forward {
+                x,
+                gamma,
+                beta,
+                epsilon,
+                y,
+            });
         });
     }
     y
@@ -64,7 +69,9 @@ struct Backward<'a> {
     gamma: &'a [f32],
     dy: &'a [f32],
     epsilon: f32,
-    out: &'a mut Gradients,
+    dx: &'a mut [f32],
+    d_gamma: &'a mut [f32],
+    d_beta: &'a mut [f32],
 }
 
 impl NullaryFnOnce for Backward<'_> {
@@ -77,12 +84,14 @@ impl NullaryFnOnce for Backward<'_> {
             gamma,
             dy,
             epsilon,
-            out,
+            dx,
+            d_gamma,
+            d_beta,
         } = self;
         let columns = gamma.len();
         let n = columns as f32;
         let given = x.chunks_exact(columns).zip(dy.chunks_exact(columns));
-        for (dx, (x, dy)) in out.x.chunks_exact_mut(columns).zip(given) {
+        for (dx, (x, dy)) in dx.chunks_exact_mut(columns).zip(given) {
             let (mean, scale) = statistics(x, epsilon);
             let through = sum([dy, gamma], |[dy, gamma]| dy * gamma) / n;
             let along = sum([dy, gamma, x], |[dy, gamma, x]| {
@@ -92,7 +101,7 @@ impl NullaryFnOnce for Backward<'_> {
                 let normed = (x - mean) * scale;
                 *dx = scale * (dy * gamma - through - normed * along);
             }
-            let parameters = out.gamma.iter_mut().zip(out.beta.iter_mut());
+            let parameters = d_gamma.iter_mut().zip(d_beta.iter_mut());
             for (((d_gamma, d_beta), &x), &dy) in parameters.zip(x).zip(dy) {
                 *d_gamma += dy * ((x - mean) * scale);
                 *d_beta += dy;
@@ -105,19 +114,38 @@ impl NullaryFnOnce for Backward<'_> {
 /// `dx = (g - mean(g) - n mean(g n)) / sqrt(var + epsilon)`, and summed over rows
 /// `dgamma = dy n`, `dbeta = dy`.
 pub(super) fn backward(x: &[f32], gamma: &[f32], dy: &[f32], epsilon: f32) -> Gradients {
+    let columns = gamma.len();
     let mut out = Gradients {
         x: vec![0.0; x.len()],
-        gamma: vec![0.0; gamma.len()],
-        beta: vec![0.0; gamma.len()],
+        gamma: vec![0.0; columns],
+        beta: vec![0.0; columns],
     };
-    if !gamma.is_empty() {
-        vectorised(Backward {
-            x,
-            gamma,
-            dy,
-            epsilon,
-            out: &mut out,
-        });
+    if columns == 0 {
+        return out;
+    }
+    let elements = share(columns);
+    let given = x.par_chunks(elements).zip(dy.par_chunks(elements));
+    let sums: Vec<_> = out
+        .x
+        .par_chunks_mut(elements)
+        .zip(given)
+        .map(|(dx, (x, dy))| {
+            let (mut d_gamma, mut d_beta) = (vec![0.0; columns], vec![0.0; columns]);
+            vectorised(Backward {
+                x,
+                gamma,
+                dy,
+                epsilon,
+                dx,
+                d_gamma: &mut d_gamma,
+                d_beta: &mut d_beta,
+            });
+            (d_gamma, d_beta)
+        })
+        .collect();
+    for (d_gamma, d_beta) in sums {
+        add(&mut out.gamma, &d_gamma);
+        add(&mut out.beta, &d_beta);
     }
     out
 }

@@ -1,19 +1,28 @@
-//! The kernels of Burn's backend `flex`, and their place on the tape.
+//! The kernels of Burn's backend `flex`.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `tape` | what every kernel keeps for backward |
+//! | `attention` | attention over a grid of tokens, by blocks |
+//! | `gelu`, `layer_norm`, `softmax`, `linear` | one operation each, forward and backward, over slices |
+//! | `product` | products of small matrices inside a kernel |
+//! | `simd` | elementary functions, and the choice of the processor's instructions |
 
+mod attention;
 mod gelu;
 mod layer_norm;
+mod linear;
+mod product;
 mod simd;
 mod softmax;
+mod tape;
 
-use burn::backend::autodiff::checkpoint::base::Checkpointer;
-use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
-use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::ops::{FloatTensorOps, ModuleOps};
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{
-    Autodiff, Backend, Dispatch, DispatchDevice, Flex, TensorMetadata, backend_extension,
-};
+use burn::backend::{Backend, Dispatch, DispatchDevice, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{DType, Tensor, TensorData};
+
+use crate::attention::Grid;
 
 /// Whether the kernels apply to this tensor.
 pub(crate) fn runs<const D: usize>(x: &Tensor<D>) -> bool {
@@ -54,6 +63,46 @@ pub(crate) fn softmax<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     Tensor::from_dispatch(<Dispatch as Kernels>::fused_softmax(x.into_dispatch()))
 }
 
+pub(crate) fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+    let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+    Tensor::from_dispatch(match bias {
+        Some(bias) => <Dispatch as Kernels>::fused_linear(x, weight, bias.into_dispatch()),
+        None => <Dispatch as Kernels>::product(x, weight),
+    })
+}
+
+pub(crate) fn subtract_product(base: Tensor<2>, a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
+    let ([n, m], [rows, k]) = (base.dims(), a.dims());
+    assert!(
+        rows == n && b.dims() == [k, m],
+        "{:?} less the product of {:?} and {:?}",
+        base.dims(),
+        a.dims(),
+        b.dims()
+    );
+    Tensor::from_dispatch(<Dispatch as Kernels>::subtract_product(
+        base.into_dispatch(),
+        a.into_dispatch(),
+        b.into_dispatch(),
+    ))
+}
+
+pub(crate) fn grid_attention(
+    qkv: Tensor<4>,
+    padding: Tensor<1>,
+    rows: Tensor<2>,
+    columns: Tensor<2>,
+    grid: Grid,
+) -> Tensor<4> {
+    Tensor::from_dispatch(<Dispatch as Kernels>::fused_grid_attention(
+        qkv.into_dispatch(),
+        padding.into_dispatch(),
+        rows.into_dispatch(),
+        columns.into_dispatch(),
+        grid,
+    ))
+}
+
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait Kernels: Backend {
     fn fused_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
@@ -64,6 +113,24 @@ pub(crate) trait Kernels: Backend {
         epsilon: f32,
     ) -> FloatTensor<Self>;
     fn fused_softmax(x: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn fused_linear(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+    fn product(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn subtract_product(
+        base: FloatTensor<Self>,
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+    fn fused_grid_attention(
+        qkv: FloatTensor<Self>,
+        padding: FloatTensor<Self>,
+        rows: FloatTensor<Self>,
+        columns: FloatTensor<Self>,
+        grid: Grid,
+    ) -> FloatTensor<Self>;
 }
 
 type Primitive = FloatTensor<Flex>;
@@ -76,6 +143,15 @@ fn elements(x: &Primitive) -> &[f32] {
 
 fn tensor(values: Vec<f32>, like: &Primitive) -> Primitive {
     Primitive::from_data(TensorData::new(values, like.shape()))
+}
+
+fn matrix(values: Vec<f32>, dims: [usize; 2]) -> Primitive {
+    Primitive::from_data(TensorData::new(values, dims))
+}
+
+fn attended(values: Vec<f32>, grid: Grid) -> Primitive {
+    let dims = [grid.batch, grid.height, grid.width, grid.dim()];
+    Primitive::from_data(TensorData::new(values, dims))
 }
 
 fn last_dim(x: &Primitive) -> usize {
@@ -103,92 +179,50 @@ impl Kernels for Flex {
         let x = x.to_contiguous();
         tensor(softmax::forward(elements(&x), last_dim(&x)), &x)
     }
-}
 
-/// Backward of an operation of one input: what was saved and `dy` to `dx`.
-#[derive(Debug)]
-struct UnaryBackward(fn(&Primitive, &Primitive) -> Vec<f32>);
-
-impl Backward<Flex, 1> for UnaryBackward {
-    /// Whichever of input and output the gradient is computed from, contiguous.
-    type State = Primitive;
-
-    fn backward(
-        self,
-        ops: Ops<Self::State, 1>,
-        gradients: &mut Gradients,
-        _checkpointer: &mut Checkpointer,
-    ) {
-        let dy = gradients.consume::<Flex>(&ops.node).to_contiguous();
-        let [parent] = ops.parents;
-        if let Some(node) = parent {
-            let dx = self.0(&ops.state, &dy);
-            gradients.register::<Flex>(node.id, tensor(dx, &dy));
-        }
-    }
-}
-
-#[derive(Debug)]
-struct LayerNormBackward;
-
-impl Backward<Flex, 3> for LayerNormBackward {
-    /// Input, gamma, epsilon.
-    type State = (Primitive, Primitive, f32);
-
-    fn backward(
-        self,
-        ops: Ops<Self::State, 3>,
-        gradients: &mut Gradients,
-        _checkpointer: &mut Checkpointer,
-    ) {
-        let dy = gradients.consume::<Flex>(&ops.node).to_contiguous();
-        let (x, gamma, epsilon) = ops.state;
-        let d = layer_norm::backward(elements(&x), elements(&gamma), elements(&dy), epsilon);
-        let values = [(d.x, &dy), (d.gamma, &gamma), (d.beta, &gamma)];
-        for (parent, (values, like)) in ops.parents.into_iter().zip(values) {
-            if let Some(node) = parent {
-                gradients.register::<Flex>(node.id, tensor(values, like));
-            }
-        }
-    }
-}
-
-impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
-    fn fused_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        let backward = UnaryBackward(|x, dy| gelu::backward(elements(x), elements(dy)));
-        let prepared = backward.prepare::<C>([x.node()]).compute_bound();
-        let x = x.into_primitive().to_contiguous();
-        let y = Flex::fused_gelu(x.clone());
-        match prepared.stateful() {
-            OpsKind::Tracked(prep) => prep.finish(x, y),
-            OpsKind::UnTracked(prep) => prep.finish(y),
-        }
-    }
-
-    fn fused_layer_norm(
+    fn fused_linear(
         x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        epsilon: f32,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        let nodes = [x.node(), gamma.node(), beta.node()];
-        let prepared = LayerNormBackward.prepare::<C>(nodes).compute_bound();
-        let [x, gamma, beta] = [x, gamma, beta].map(|t| t.into_primitive().to_contiguous());
-        let y = Flex::fused_layer_norm(x.clone(), gamma.clone(), beta, epsilon);
-        match prepared.stateful() {
-            OpsKind::Tracked(prep) => prep.finish((x, gamma, epsilon), y),
-            OpsKind::UnTracked(prep) => prep.finish(y),
-        }
+        // As on the tape: other strides are another order of sums.
+        let [x, weight] = [x, weight].map(|t| t.to_contiguous());
+        Flex::linear(x, weight, Some(bias))
     }
 
-    fn fused_softmax(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        let backward =
-            UnaryBackward(|y, dy| softmax::backward(elements(y), elements(dy), last_dim(y)));
-        let prepared = backward.prepare::<C>([x.node()]).compute_bound();
-        let y = Flex::fused_softmax(x.into_primitive());
-        match prepared.stateful() {
-            OpsKind::Tracked(prep) => prep.finish(y.clone(), y),
-            OpsKind::UnTracked(prep) => prep.finish(y),
-        }
+    fn product(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self> {
+        let [a, b] = [a, b].map(|t| t.to_contiguous());
+        Flex::float_matmul(a, b)
+    }
+
+    fn subtract_product(
+        base: FloatTensor<Self>,
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let [mut base, a, b] = [base, a, b].map(|t| t.to_contiguous());
+        let sides = b.shape().dims();
+        // In its place, unless somebody else holds it: then in a copy.
+        linear::subtract(base.storage_mut(), elements(&a), elements(&b), sides);
+        base
+    }
+
+    fn fused_grid_attention(
+        qkv: FloatTensor<Self>,
+        padding: FloatTensor<Self>,
+        rows: FloatTensor<Self>,
+        columns: FloatTensor<Self>,
+        grid: Grid,
+    ) -> FloatTensor<Self> {
+        let [qkv, padding, rows, columns] =
+            [qkv, padding, rows, columns].map(|t| t.to_contiguous());
+        let inputs = attention::Inputs {
+            grid,
+            qkv: elements(&qkv),
+            padding: elements(&padding),
+            rows: elements(&rows),
+            columns: elements(&columns),
+        };
+        attended(attention::forward(inputs).0, grid)
     }
 }

@@ -14,6 +14,21 @@ pub(super) fn vectorised<Op: NullaryFnOnce>(op: Op) -> Op::Output {
     Arch::new().dispatch(op)
 }
 
+/// `sums += values`.
+pub(super) fn add(sums: &mut [f32], values: &[f32]) {
+    for (sum, value) in sums.iter_mut().zip(values) {
+        *sum += value;
+    }
+}
+
+/// Elements that one thread takes at a time: the same ones, whatever the number of threads.
+const SHARE: usize = 1 << 14;
+
+/// Elements of as many whole rows of that many columns as make a share of work.
+pub(super) fn share(columns: usize) -> usize {
+    columns * (SHARE / columns.max(1)).max(1)
+}
+
 /// `e^x` with a relative error below `2e-7`; 0 below -87.33, where the result leaves the normal numbers.
 ///
 /// Cephes' `expf`: `x = n ln 2 + r`, a polynomial of degree 5 for `e^r`, and `2^n` as exponent bits.

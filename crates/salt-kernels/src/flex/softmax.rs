@@ -1,8 +1,9 @@
 //! Softmax over the rows of a matrix.
 
 use pulp::NullaryFnOnce;
+use rayon::prelude::*;
 
-use super::simd::{LANES, exp, sum, vectorised};
+use super::simd::{LANES, exp, share, sum, vectorised};
 
 struct Forward<'a> {
     x: &'a [f32],
@@ -46,11 +47,9 @@ fn largest(x: &[f32]) -> f32 {
 pub(super) fn forward(x: &[f32], columns: usize) -> Vec<f32> {
     let mut y = vec![0.0; x.len()];
     if columns > 0 {
-        vectorised(Forward {
-            x,
-            y: &mut y,
-            columns,
-        });
+        let shares = y.par_chunks_mut(share(columns));
+        let shares = shares.zip(x.par_chunks(share(columns)));
+        shares.for_each(|(y, x)| vectorised(Forward { x, y, columns }));
     }
     y
 }
@@ -83,12 +82,11 @@ impl NullaryFnOnce for Backward<'_> {
 pub(super) fn backward(y: &[f32], dy: &[f32], columns: usize) -> Vec<f32> {
     let mut dx = vec![0.0; y.len()];
     if columns > 0 {
-        vectorised(Backward {
-            y,
-            dy,
-            dx: &mut dx,
-            columns,
-        });
+        let given = y
+            .par_chunks(share(columns))
+            .zip(dy.par_chunks(share(columns)));
+        let shares = dx.par_chunks_mut(share(columns)).zip(given);
+        shares.for_each(|(dx, (y, dy))| vectorised(Backward { y, dy, dx, columns }));
     }
     dx
 }

@@ -87,6 +87,16 @@ impl LayerAdapter for LoraAdapter {
         low_rank::product(self.a.val(), self.b.val(), -self.scaling, self.transposed)
     }
 
+    fn negated_products(&self) -> Option<Vec<(Tensor<2>, Tensor<2>)>> {
+        let (a, b) = (self.a.val(), self.b.val());
+        Some(vec![low_rank::factors(
+            a,
+            b,
+            -self.scaling,
+            self.transposed,
+        )])
+    }
+
     fn rank(&self) -> LayerRank {
         LayerRank::Single(self.a.dims()[0])
     }

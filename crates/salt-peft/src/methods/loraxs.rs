@@ -2,6 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
+use salt_kernels::matmul;
 
 use super::low_rank::{self, Scaling};
 use crate::adapter_file::export::HfFactors;
@@ -95,7 +96,11 @@ impl LoraxsAdapter {
 impl LayerAdapter for LoraxsAdapter {
     fn negated_update(&self, _base: Tensor<2>) -> Tensor<2> {
         let (left, right) = self.negated_product();
-        left.matmul(right)
+        matmul(left, right)
+    }
+
+    fn negated_products(&self) -> Option<Vec<(Tensor<2>, Tensor<2>)>> {
+        Some(vec![self.negated_product()])
     }
 
     fn hf_factors(&self) -> Option<HfFactors> {

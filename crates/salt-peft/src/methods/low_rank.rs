@@ -2,6 +2,7 @@
 
 use burn::module::Param;
 use burn::tensor::{Device, Tensor};
+use salt_kernels::matmul;
 use serde_json::{Map, Value, json};
 
 use crate::basis::constant;
@@ -195,11 +196,22 @@ pub(super) fn factor(values: Vec<f32>, dims: [usize; 2], device: &Device) -> Par
 /// - a: `[r, in]`, b: `[out, r]`
 /// - output: `[in, out]` when Burn stores the weight transposed, else `[out, in]`
 pub(super) fn product(a: Tensor<2>, b: Tensor<2>, scaling: f64, transposed: bool) -> Tensor<2> {
+    let (left, right) = factors(a, b, scaling, transposed);
+    matmul(left, right)
+}
+
+/// The two factors of [`product`].
+pub(super) fn factors(
+    a: Tensor<2>,
+    b: Tensor<2>,
+    scaling: f64,
+    transposed: bool,
+) -> (Tensor<2>, Tensor<2>) {
     let b = b * scaling;
     if transposed {
-        a.transpose().matmul(b.transpose())
+        (a.transpose(), b.transpose())
     } else {
-        b.matmul(a)
+        (b, a)
     }
 }
 

@@ -6,7 +6,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
 use crate::adapter_file::export::HfFactors;
-use crate::basis::{BasisBlock, constant, side_by_side};
+use crate::basis::{BasisBlock, constant, side_by_side, sum_of_products};
 use crate::config::{AdapterConfig, Init, Relu};
 use crate::error::PeftError;
 use crate::inventory::to_f32;
@@ -231,9 +231,10 @@ pub(crate) type TailValues = (Vec<f32>, Vec<f32>, [usize; 2]);
 /// SALT's factors at one layer.
 ///
 /// `W' = U blockdiag(f(diag(scale*s_head + shift)), f(diag(s_tail) + X Y)) Vt`, computed as an
-/// update of `W`. With relu on the head or off it has rank at most r + d:
+/// update of `W`. With relu on the head or off it is:
 ///
-/// `W' = W + [U_head delta | U_tail X] [Vt_head ; Y Vt_tail]`, `delta = f(scale*s + shift) - s`.
+/// `W' = W + (U_head delta) Vt_head + (U_tail X) (Y Vt_tail)`, `delta = f(scale*s + shift) - s`, the tail as
+/// `U_tail (X Y) Vt_tail` where it has no more than d values; the rank is at most `r + min(d, k - r)`.
 ///
 /// With relu on the whole matrix the tail core `relu(diag(s_tail) + X Y) - diag(s_tail)` is dense.
 #[derive(Module, Debug)]
@@ -302,10 +303,10 @@ impl SaltAdapter {
         Some(self.head.as_ref()?.with_gain(s - scaled))
     }
 
-    /// Two factors whose product is to be subtracted from the stored weight.
-    fn negated_product(&self) -> (Tensor<2>, Tensor<2>) {
+    /// Factors whose products are to be subtracted from the stored weight: of the head, of the tail.
+    fn negated_pairs(&self) -> Vec<(Tensor<2>, Tensor<2>)> {
         let pairs = self.negated_head().into_iter().chain(self.negated_tail());
-        side_by_side(pairs.collect()).expect("build makes a head, a tail, or both")
+        pairs.collect()
     }
 
     fn negated_tail(&self) -> Option<(Tensor<2>, Tensor<2>)> {
@@ -323,13 +324,16 @@ impl SaltAdapter {
 
 impl LayerAdapter for SaltAdapter {
     fn negated_update(&self, _base: Tensor<2>) -> Tensor<2> {
-        let (left, right) = self.negated_product();
-        left.matmul(right)
+        sum_of_products(self.negated_pairs()).expect("build makes a head, a tail, or both")
     }
 
-    /// Of rank r + d; with relu on the whole matrix the update has full rank.
+    fn negated_products(&self) -> Option<Vec<(Tensor<2>, Tensor<2>)>> {
+        Some(self.negated_pairs())
+    }
+
+    /// Of rank r + min(d, k - r); with relu on the whole matrix the update has full rank.
     fn hf_factors(&self) -> Option<HfFactors> {
-        let (left, right) = self.negated_product();
+        let (left, right) = side_by_side(self.negated_pairs())?;
         let is_thin = self.relu != Relu::Full || self.x.is_none();
         is_thin.then(|| HfFactors::of_negated(left, right, self.transposed))
     }

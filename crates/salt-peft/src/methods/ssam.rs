@@ -3,6 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
+use salt_kernels::matmul;
 
 use super::salt::vector;
 use crate::basis::BasisBlock;
@@ -87,12 +88,23 @@ pub struct SsamAdapter {
     probe: [f64; 4],
 }
 
-impl LayerAdapter for SsamAdapter {
-    fn negated_update(&self, _base: Tensor<2>) -> Tensor<2> {
+impl SsamAdapter {
+    /// Two factors whose product is to be subtracted from the stored weight.
+    fn negated_product(&self) -> (Tensor<2>, Tensor<2>) {
         let s = self.basis.s();
         let gain = s.clone() - relu(self.scale.val() * s + self.shift.val());
-        let (left, right) = self.basis.with_gain(gain);
-        left.matmul(right)
+        self.basis.with_gain(gain)
+    }
+}
+
+impl LayerAdapter for SsamAdapter {
+    fn negated_update(&self, _base: Tensor<2>) -> Tensor<2> {
+        let (left, right) = self.negated_product();
+        matmul(left, right)
+    }
+
+    fn negated_products(&self) -> Option<Vec<(Tensor<2>, Tensor<2>)>> {
+        Some(vec![self.negated_product()])
     }
 
     fn basis_probe(&self) -> Option<[f64; 4]> {

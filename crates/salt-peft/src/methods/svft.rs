@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
+use salt_kernels::matmul;
 
 use super::salt::vector;
 use crate::basis::BasisBlock;
@@ -125,13 +126,24 @@ pub struct SvftAdapter {
     probe: [f64; 4],
 }
 
-impl LayerAdapter for SvftAdapter {
-    fn negated_update(&self, _base: Tensor<2>) -> Tensor<2> {
+impl SvftAdapter {
+    /// Two factors whose product is to be subtracted from the stored weight.
+    fn negated_product(&self) -> (Tensor<2>, Tensor<2>) {
         let m = self.m.val().neg();
         let band = diagonals(self.k, self.band).into_iter();
         let band = band.map(|(offset, place)| (offset, m.clone().slice([place])));
-        let (left, right) = self.basis.with_banded_core(band, self.transposed);
-        left.matmul(right)
+        self.basis.with_banded_core(band, self.transposed)
+    }
+}
+
+impl LayerAdapter for SvftAdapter {
+    fn negated_update(&self, _base: Tensor<2>) -> Tensor<2> {
+        let (left, right) = self.negated_product();
+        matmul(left, right)
+    }
+
+    fn negated_products(&self) -> Option<Vec<(Tensor<2>, Tensor<2>)>> {
+        Some(vec![self.negated_product()])
     }
 
     fn basis_probe(&self) -> Option<[f64; 4]> {

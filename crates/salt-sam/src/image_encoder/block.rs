@@ -3,10 +3,9 @@
 use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
-use salt_kernels::gelu;
+use salt_kernels::{gelu, linear_layer};
 
 use super::attention::Attention;
-use super::window::{partition, unpartition};
 use crate::config::SamConfig;
 use crate::norm::normalise;
 
@@ -27,35 +26,23 @@ pub struct Block {
     pub norm2: LayerNorm,
     /// The MLP.
     pub mlp: MlpBlock,
-    /// Side of a window in tokens; 0 attends globally.
-    window: usize,
 }
 
 impl Block {
     pub(super) fn new(config: &SamConfig, window: usize, device: &Device) -> Self {
         let dim = config.embed_dim;
-        let side = if window == 0 { config.grid() } else { window };
         let norm = || LayerNormConfig::new(dim).with_epsilon(EPSILON).init(device);
         Self {
             norm1: norm(),
-            attn: Attention::new(dim, config.num_heads, side, device),
+            attn: Attention::new(dim, config.num_heads, config.grid(), window, device),
             norm2: norm(),
             mlp: MlpBlock::new(dim, dim * config.mlp_ratio, device),
-            window,
         }
     }
 
     /// See [`Block`].
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let [_, height, width, _] = x.dims();
-        let normed = normalise(&self.norm1, x.clone(), EPSILON);
-        let attended = if self.window == 0 {
-            self.attn.forward(normed)
-        } else {
-            let (windows, padded) = partition(normed, self.window);
-            unpartition(self.attn.forward(windows), padded, [height, width])
-        };
-        let x = x + attended;
+        let x = x.clone() + self.attn.forward(normalise(&self.norm1, x, EPSILON));
         x.clone() + self.mlp.forward(normalise(&self.norm2, x, EPSILON))
     }
 }
@@ -63,7 +50,7 @@ impl Block {
 /// Two linear layers with the exact GELU between.
 ///
 /// # Shapes
-/// - input and output: `[.., dim]`
+/// - input and output: `[batch, height, width, dim]`
 #[derive(Module, Debug)]
 pub struct MlpBlock {
     /// `dim` to hidden.
@@ -82,6 +69,10 @@ impl MlpBlock {
 
     /// See [`MlpBlock`].
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        self.lin2.forward(gelu(self.lin1.forward(x)))
+        let dims @ [batch, height, width, dim] = x.dims();
+        // One matrix: as four dimensions, every row of the grid would be a product of its own, and a
+        // gradient of the weight.
+        let rows = x.reshape([batch * height * width, dim]);
+        linear_layer(&self.lin2, gelu(linear_layer(&self.lin1, rows))).reshape(dims)
     }
 }

@@ -6,10 +6,8 @@ mod block;
 mod neck;
 mod parts;
 mod patch_embed;
-mod window;
 
 pub use attention::Attention;
-pub(crate) use attention::attend;
 pub use block::{Block, MlpBlock};
 pub use neck::Neck;
 pub use patch_embed::PatchEmbed;

@@ -3,8 +3,7 @@
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
-
-use crate::image_encoder::attend;
+use salt_kernels::softmax_rows;
 
 /// Multi-head attention with separate projections; the inner width is `dim / downsample`.
 ///
@@ -53,7 +52,9 @@ impl DecoderAttention {
         let v = self.split_heads(self.v_proj.forward(v));
         let [_, _, head_dim] = q.dims();
         let heads = self.num_heads;
-        let attended = attend(q / (head_dim as f64).sqrt(), k, v)
+        let scores = (q / (head_dim as f64).sqrt()).matmul(k.transpose());
+        let attended = softmax_rows(scores)
+            .matmul(v)
             .reshape([n, heads, tokens_q, head_dim])
             .swap_dims(1, 2)
             .reshape([n, tokens_q, heads * head_dim]);

@@ -1,0 +1,309 @@
+//! The kernels' place on the tape: what is kept for backward, and for whom gradients are made.
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::ops::ModuleOps;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Flex, TensorMetadata};
+
+use super::attention::{self, Inputs};
+use super::{Kernels, Primitive, elements, gelu, last_dim, layer_norm, linear, softmax, tensor};
+use crate::attention::Grid;
+
+/// Backward of an operation of one input: what was saved and `dy` to `dx`.
+#[derive(Debug)]
+struct UnaryBackward(fn(&Primitive, &Primitive) -> Vec<f32>);
+
+impl Backward<Flex, 1> for UnaryBackward {
+    /// Whichever of input and output the gradient is computed from, contiguous.
+    type State = Primitive;
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 1>,
+        gradients: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let dy = gradients.consume::<Flex>(&ops.node).to_contiguous();
+        let [parent] = ops.parents;
+        if let Some(node) = parent {
+            let dx = self.0(&ops.state, &dy);
+            gradients.register::<Flex>(node.id, tensor(dx, &dy));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct LayerNormBackward;
+
+impl Backward<Flex, 3> for LayerNormBackward {
+    /// Input, gamma, epsilon.
+    type State = (Primitive, Primitive, f32);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 3>,
+        gradients: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let dy = gradients.consume::<Flex>(&ops.node).to_contiguous();
+        let (x, gamma, epsilon) = ops.state;
+        let d = layer_norm::backward(elements(&x), elements(&gamma), elements(&dy), epsilon);
+        let values = [(d.x, &dy), (d.gamma, &gamma), (d.beta, &gamma)];
+        for (parent, (values, like)) in ops.parents.into_iter().zip(values) {
+            if let Some(node) = parent {
+                gradients.register::<Flex>(node.id, tensor(values, like));
+            }
+        }
+    }
+}
+
+/// Of the parents input, weight and offset a product has the first two.
+#[derive(Debug)]
+struct LinearBackward;
+
+/// Input, where the weight is trained, and weight, where what comes before it is: either is needed for the
+/// other's gradient alone.
+type Kept = (Option<Primitive>, Option<Primitive>);
+
+/// The factors of a product, and what is kept of them.
+fn factors<C: CheckpointStrategy>(
+    x: FloatTensor<Autodiff<Flex, C>>,
+    weight: FloatTensor<Autodiff<Flex, C>>,
+) -> (Kept, Primitive, Primitive) {
+    let (x_tracked, weight_tracked) = (x.is_tracked(), weight.is_tracked());
+    let [x, weight] = [x, weight].map(|factor| factor.into_primitive().to_contiguous());
+    let kept = (
+        weight_tracked.then(|| x.clone()),
+        x_tracked.then(|| weight.clone()),
+    );
+    (kept, x, weight)
+}
+
+impl<const N: usize> Backward<Flex, N> for LinearBackward {
+    type State = Kept;
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, N>,
+        gradients: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let dy = gradients.consume::<Flex>(&ops.node);
+        let (x, weight) = ops.state;
+        let mut parents = ops.parents.into_iter();
+        if let (Some(node), Some(weight)) = (parents.next().flatten(), weight) {
+            let dy = dy.clone().to_contiguous();
+            let [rows, _] = dy.shape().dims();
+            let [inputs, outputs] = weight.shape().dims();
+            let sides = [rows, inputs, outputs];
+            let dx = linear::input_gradient(elements(&weight), elements(&dy), sides, 1.0);
+            gradients.register::<Flex>(node.id, super::matrix(dx, [rows, inputs]));
+        }
+        if let (Some(node), Some(x)) = (parents.next().flatten(), x) {
+            let gradient = Flex::linear_weight_backward(x, dy.clone());
+            gradients.register::<Flex>(node.id, gradient);
+        }
+        if let Some(node) = parents.next().flatten() {
+            gradients.register::<Flex>(node.id, Flex::linear_bias_backward(dy));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct SubtractBackward;
+
+impl Backward<Flex, 3> for SubtractBackward {
+    type State = Kept;
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 3>,
+        gradients: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let dy = gradients.consume::<Flex>(&ops.node).to_contiguous();
+        let [rows, outputs] = dy.shape().dims();
+        let ([base, a_node, b_node], (a, b)) = (ops.parents, ops.state);
+        if let (Some(node), Some(b)) = (a_node, b) {
+            let [inputs, _] = b.shape().dims();
+            let sides = [rows, inputs, outputs];
+            let da = linear::input_gradient(elements(&b), elements(&dy), sides, -1.0);
+            gradients.register::<Flex>(node.id, super::matrix(da, [rows, inputs]));
+        }
+        if let (Some(node), Some(a)) = (b_node, a) {
+            let [_, inputs] = a.shape().dims();
+            let sides = [inputs, outputs];
+            let db = linear::weight_gradient(elements(&a), elements(&dy), sides, -1.0);
+            gradients.register::<Flex>(node.id, super::matrix(db, sides));
+        }
+        if let Some(node) = base {
+            gradients.register::<Flex>(node.id, dy);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct AttentionBackward;
+
+/// What [`AttentionBackward`] needs, all contiguous.
+#[derive(Clone, Debug)]
+struct Attended {
+    qkv: Primitive,
+    padding: Primitive,
+    rows: Primitive,
+    columns: Primitive,
+    grid: Grid,
+    statistics: attention::Kept,
+}
+
+impl Attended {
+    fn inputs(&self) -> Inputs<'_> {
+        Inputs {
+            grid: self.grid,
+            qkv: elements(&self.qkv),
+            padding: elements(&self.padding),
+            rows: elements(&self.rows),
+            columns: elements(&self.columns),
+        }
+    }
+}
+
+impl Backward<Flex, 4> for AttentionBackward {
+    type State = Attended;
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 4>,
+        gradients: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let dy = gradients.consume::<Flex>(&ops.node).to_contiguous();
+        let state = ops.state;
+        let d = attention::backward(state.inputs(), &state.statistics, elements(&dy));
+        let values = [
+            (d.qkv, &state.qkv),
+            (d.padding, &state.padding),
+            (d.rows, &state.rows),
+            (d.columns, &state.columns),
+        ];
+        for (parent, (values, like)) in ops.parents.into_iter().zip(values) {
+            if let Some(node) = parent {
+                gradients.register::<Flex>(node.id, tensor(values, like));
+            }
+        }
+    }
+}
+
+impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
+    fn fused_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let backward = UnaryBackward(|x, dy| gelu::backward(elements(x), elements(dy)));
+        let prepared = backward.prepare::<C>([x.node()]).compute_bound();
+        let x = x.into_primitive().to_contiguous();
+        let y = Flex::fused_gelu(x.clone());
+        match prepared.stateful() {
+            OpsKind::Tracked(prep) => prep.finish(x, y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+
+    fn fused_layer_norm(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f32,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node(), gamma.node(), beta.node()];
+        let prepared = LayerNormBackward.prepare::<C>(nodes).compute_bound();
+        let [x, gamma, beta] = [x, gamma, beta].map(|t| t.into_primitive().to_contiguous());
+        let y = Flex::fused_layer_norm(x.clone(), gamma.clone(), beta, epsilon);
+        match prepared.stateful() {
+            OpsKind::Tracked(prep) => prep.finish((x, gamma, epsilon), y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+
+    fn fused_softmax(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let backward =
+            UnaryBackward(|y, dy| softmax::backward(elements(y), elements(dy), last_dim(y)));
+        let prepared = backward.prepare::<C>([x.node()]).compute_bound();
+        let y = Flex::fused_softmax(x.into_primitive());
+        match prepared.stateful() {
+            OpsKind::Tracked(prep) => prep.finish(y.clone(), y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+
+    fn fused_linear(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node(), weight.node(), bias.node()];
+        let prepared = LinearBackward.prepare::<C>(nodes).compute_bound();
+        let (state, x, weight) = factors::<C>(x, weight);
+        let y = Flex::fused_linear(x, weight, bias.into_primitive());
+        match prepared.stateful() {
+            OpsKind::Tracked(prep) => prep.finish(state, y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+
+    fn product(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self> {
+        let nodes = [a.node(), b.node()];
+        let prepared = LinearBackward.prepare::<C>(nodes).compute_bound();
+        let (state, a, b) = factors::<C>(a, b);
+        let y = Flex::product(a, b);
+        match prepared.stateful() {
+            OpsKind::Tracked(prep) => prep.finish(state, y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+
+    fn subtract_product(
+        base: FloatTensor<Self>,
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let nodes = [base.node(), a.node(), b.node()];
+        let prepared = SubtractBackward.prepare::<C>(nodes).compute_bound();
+        let (state, a, b) = factors::<C>(a, b);
+        let y = Flex::subtract_product(base.into_primitive(), a, b);
+        match prepared.stateful() {
+            OpsKind::Tracked(prep) => prep.finish(state, y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+
+    fn fused_grid_attention(
+        qkv: FloatTensor<Self>,
+        padding: FloatTensor<Self>,
+        rows: FloatTensor<Self>,
+        columns: FloatTensor<Self>,
+        grid: Grid,
+    ) -> FloatTensor<Self> {
+        let nodes = [qkv.node(), padding.node(), rows.node(), columns.node()];
+        let prepared = AttentionBackward.prepare::<C>(nodes).compute_bound();
+        let [qkv, padding, rows, columns] =
+            [qkv, padding, rows, columns].map(|t| t.into_primitive().to_contiguous());
+        let mut state = Attended {
+            qkv,
+            padding,
+            rows,
+            columns,
+            grid,
+            statistics: Vec::new(),
+        };
+        let (y, statistics) = attention::forward(state.inputs());
+        let y = super::attended(y, grid);
+        match prepared.stateful() {
+            OpsKind::Tracked(prep) => {
+                state.statistics = statistics;
+                prep.finish(state, y)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+}
