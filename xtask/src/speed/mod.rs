@@ -3,24 +3,40 @@
 //! | file | work |
 //! |---|---|
 //! | `loader` | the training loader against a PyTorch `DataLoader` with PIL |
-//! | `model` | training steps, encoding, decoding, decompositions against transformers' `SamModel` |
+//! | `model` | training steps, encoding, decoding, decompositions against transformers' `SamModel` or candle |
+//! | `growth` | a step against tokens, rank, batch and classes, without a peer |
+//!
+//! | file | concept |
+//! |---|---|
+//! | `peer` | what is compared with, and what it can do |
+//! | `programs` | the programs that measure the model, built once |
+//! | `row` | one comparison: medians, ratios |
+//! | `series` | one thing that grows, and the exponent of the cost |
+//! | `report` | speed.json and speed.md |
 
+mod growth;
 mod loader;
 mod model;
+mod peer;
+mod programs;
+mod report;
 mod row;
+mod series;
 
-use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
-use serde::Serialize;
 
+use self::peer::Peer;
+use self::programs::Programs;
+use self::report::Speed;
 use self::row::Row;
+use self::series::Series;
 use crate::bench::machine::Machine;
 use crate::workspace::root;
 
 /// Everything that can be measured; a new work is a file and a line here.
-const WORKS: [Work; 7] = [
+const WORKS: [Work; 8] = [
     Work::new("loader_512", loader::rows),
     Work::new("step", model::steps),
     Work::new("encode", model::encode),
@@ -28,6 +44,7 @@ const WORKS: [Work; 7] = [
     Work::new("predict", model::predict),
     Work::new("attach", model::attach),
     Work::new("operations", model::operations),
+    Work::new("growth", growth::series),
 ];
 
 /// A group of rows that are measured together.
@@ -48,6 +65,8 @@ struct Compared {
     rows: Vec<Row>,
     /// With versions; nothing where no row has a peer.
     peer: Option<String>,
+    /// Of a work that is measured at several sizes of something.
+    series: Vec<Series>,
 }
 
 impl Compared {
@@ -60,12 +79,16 @@ impl Compared {
 /// Measure speed and memory, and the ratio to other programs that do the same work in the same run
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Needs Python 3.10 or newer. What is missing in it is installed from PyPI into \
-                  target/speed/venv.\n\nExample:\n  cargo xtask speed --work loader_512 --repeats 5\n  \
-                  cargo xtask speed --work step,encode --size 512,1024 --methods paper-salt-256,lora"
+    after_help = "PyTorch needs Python 3.10 or newer. What is missing in it is installed from PyPI into \
+                  target/speed. candle is built with cargo from its own lock file, and from its default \
+                  features: no MKL.\n\nExamples:\n  cargo xtask speed --work loader_512 --repeats 5\n  \
+                  cargo xtask speed --work step,encode --size 512,1024 --methods paper-salt-256,lora\n  \
+                  cargo xtask speed --against candle --repeats 3\n  \
+                  cargo xtask speed --work growth --repeats 3"
 )]
 pub(crate) struct Args {
-    /// What to measure; everything by default
+    /// What to measure; by default everything, against candle encode. `growth` has methods, sizes and batches
+    /// of its own, one process for each point, and takes about ten minutes on two cores
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = names())]
     work: Vec<String>,
     /// What to compare with
@@ -74,13 +97,8 @@ pub(crate) struct Args {
     /// What the model computes on
     #[arg(long, value_enum, default_value_t = SpeedDevice::Flex)]
     backend: SpeedDevice,
-    /// Sides of the model's input, in pixels
-    #[arg(
-        long,
-        value_name = "PIXELS",
-        value_delimiter = ',',
-        default_value = "512"
-    )]
+    /// Sides of the model's input, in pixels; by default 512
+    #[arg(long, value_name = "PIXELS", value_delimiter = ',')]
     size: Vec<usize>,
     /// Images at once
     #[arg(
@@ -99,7 +117,7 @@ pub(crate) struct Args {
         default_value = "paper-salt-256,lora,full"
     )]
     methods: Vec<String>,
-    /// How often each side is measured, in turn
+    /// How often each side is measured, in turn; in `growth`, how many runs of a process count
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     repeats: u16,
     /// Data set for the loader, instead of generated pictures (images/, masks/STEM_mask.png, data_split.csv)
@@ -111,11 +129,6 @@ pub(crate) struct Args {
     /// Folder for speed.json and speed.md
     #[arg(long, value_name = "DIR", default_value = "runs/speed")]
     out: PathBuf,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Peer {
-    Pytorch,
 }
 
 /// Backends that the model is measured on.
@@ -152,6 +165,8 @@ struct Bench {
     python: PathBuf,
     repeats: usize,
     images: Option<PathBuf>,
+    peer: Peer,
+    programs: Programs,
     device: SpeedDevice,
     sizes: Vec<usize>,
     batches: Vec<usize>,
@@ -159,6 +174,25 @@ struct Bench {
 }
 
 impl Bench {
+    fn new(args: &Args) -> Self {
+        let sizes = match &args.size[..] {
+            [] => vec![512],
+            asked => asked.to_vec(),
+        };
+        Self {
+            folder: root().join("target/speed"),
+            python: args.python.clone(),
+            repeats: args.repeats.into(),
+            images: args.images.clone(),
+            peer: args.against,
+            programs: Programs::default(),
+            device: args.backend,
+            sizes,
+            batches: args.batch.clone(),
+            methods: args.methods.clone(),
+        }
+    }
+
     /// Every side with every batch.
     fn shapes(&self) -> impl Iterator<Item = (usize, usize)> {
         let of = |&size| self.batches.iter().map(move |&batch| (size, batch));
@@ -166,33 +200,25 @@ impl Bench {
     }
 }
 
-/// speed.json.
-#[derive(Debug, Serialize)]
-struct Speed {
-    machine: Machine,
-    commit: Option<String>,
-    command: String,
-    peers: Vec<String>,
-    /// Processes that wanted a core when it began, the mean of a minute; where the system tells.
-    load_at_start: Option<f64>,
-    rows: Vec<Row>,
+/// The works that were asked for, in the order of [`WORKS`].
+fn wanted(args: &Args) -> Vec<&'static Work> {
+    let asked = |work: &Work| args.work.iter().any(|name| name == work.name);
+    let by_default = |work: &Work| args.work.is_empty() && args.against.offers(work.name);
+    WORKS
+        .iter()
+        .filter(|work| asked(work) || by_default(work))
+        .collect()
 }
 
 /// Run the command.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let Peer::Pytorch = args.against;
-    let folder = root().join("target/speed");
-    std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {folder:?}"))?;
-    let bench = Bench {
-        folder,
-        python: args.python.clone(),
-        repeats: args.repeats.into(),
-        images: args.images.clone(),
-        device: args.backend,
-        sizes: args.size.clone(),
-        batches: args.batch.clone(),
-        methods: args.methods.clone(),
-    };
+    let works = wanted(args);
+    let bench = Bench::new(args);
+    for work in &works {
+        bench.peer.check(work.name, &bench)?;
+    }
+    let folder = &bench.folder;
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot create {folder:?}"))?;
     let machine = Machine::this();
     let mut speed = Speed {
         commit: machine.commit.clone(),
@@ -201,15 +227,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         peers: Vec::new(),
         load_at_start: load(),
         rows: Vec::new(),
+        growth: Vec::new(),
     };
-    let wanted = |work: &&Work| args.work.is_empty() || args.work.iter().any(|n| n == work.name);
-    for work in WORKS.iter().filter(wanted) {
-        let Compared { rows, peer } = (work.rows)(&bench)?;
+    for work in works {
+        let Compared { rows, peer, series } = (work.rows)(&bench)?;
         speed.rows.extend(rows);
         speed.peers.extend(peer);
+        speed.growth.extend(series);
     }
     speed.peers.dedup();
-    publish(&root().join(&args.out), &speed)
+    report::publish(&root().join(&args.out), &speed)
 }
 
 /// As typed, without what only this machine has: where its Python is and where the figures went.
@@ -235,78 +262,54 @@ fn load() -> Option<f64> {
     text.split_whitespace().next()?.parse().ok()
 }
 
-fn publish(out: &Path, speed: &Speed) -> anyhow::Result<()> {
-    std::fs::create_dir_all(out).with_context(|| format!("cannot create {out:?}"))?;
-    let write = |name: &str, text: &str| {
-        let path = out.join(name);
-        std::fs::write(&path, text).with_context(|| format!("cannot write {path:?}"))
-    };
-    write("speed.json", &(serde_json::to_string_pretty(speed)? + "\n"))?;
-    let report = markdown(speed);
-    write("speed.md", &report)?;
-    println!("{report}\nwritten to {}", out.display());
-    Ok(())
-}
-
-fn markdown(speed: &Speed) -> String {
-    let known = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".into());
-    let load = speed.load_at_start;
-    let load = load.map_or_else(|| "unknown".into(), |load| format!("{load:.1}"));
-    let mut text = format!(
-        "# Speed beside other programs\n\n- Command: `{}`\n- Machine: {}\n- Commit: {}\n- Peers: {}\n- Load at \
-         the start: {load}\n\nMedians; ours and the peer are measured in turn. The ratio says how many times \
-         faster ours is.\n\n\
-         | work | peer | ours ms | peer ms | ours per s | peer per s | ratio | ours MiB | peer MiB | repeats |\n\
-         |---|---|---:|---:|---:|---:|---:|---:|---:|---:|\n",
-        speed.command,
-        speed.machine.in_words(),
-        known(&speed.commit),
-        speed.peers.join("; "),
-    );
-    let shown = |value: Option<f64>, digits: usize| {
-        value.map_or_else(|| "-".into(), |value| format!("{value:.digits$}"))
-    };
-    for row in &speed.rows {
-        // Writing to a string cannot fail.
-        let _ = writeln!(
-            text,
-            "| {} | {} | {:.2} | {} | {:.1} | {} | {} | {} | {} | {} |",
-            row.work,
-            row.peer.as_deref().unwrap_or("-"),
-            1e3 * row.ours_s,
-            shown(row.peer_s.map(|s| 1e3 * s), 2),
-            1.0 / row.ours_s,
-            shown(row.peer_s.map(|s| 1.0 / s), 1),
-            shown(row.ratio, 2),
-            shown(row.ours_rss_mb, 0),
-            shown(row.peer_rss_mb, 0),
-            row.repeats,
-        );
-    }
-    for row in speed.rows.iter().filter(|row| row.parts.len() > 1) {
-        let _ = write!(
-            text,
-            "\n{}:\n\n| part | ours ms | share | peer ms |\n|---|---:|---:|---:|\n",
-            row.work
-        );
-        for part in &row.parts {
-            let _ = writeln!(
-                text,
-                "| {} | {:.2} | {:.0} % | {} |",
-                part.name,
-                1e3 * part.ours_s,
-                100.0 * part.ours_s / row.ours_s,
-                shown(part.peer_s.map(|s| 1e3 * s), 2),
-            );
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
-    use super::row::Part;
     use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn args(line: &str) -> Args {
+        let words = std::iter::once("speed").chain(line.split_whitespace());
+        <Line as clap::Parser>::parse_from(words).args
+    }
+
+    fn check_wanted(line: &str, expected: &[&str]) {
+        let names: Vec<_> = wanted(&args(line)).iter().map(|work| work.name).collect();
+        assert_eq!(names, expected, "{line}");
+    }
+
+    #[test]
+    fn everything_that_the_peer_offers_is_measured_by_default() {
+        check_wanted("", &WORKS.map(|work| work.name));
+        check_wanted("--against candle", &["encode"]);
+        check_wanted("--work decode,step", &["step", "decode"]);
+        check_wanted("--against candle --work step", &["step"]);
+    }
+
+    fn check_refused(line: &str, received: &str) {
+        let error = run(&args(line)).unwrap_err();
+        assert!(error.is::<crate::usage::UsageError>(), "{line}: {error}");
+        let text = error.to_string();
+        assert!(
+            text.contains("--work encode --backend flex"),
+            "{line}: {text}"
+        );
+        assert!(
+            text.contains(&format!("received {received};")),
+            "{line}: {text}"
+        );
+    }
+
+    #[test]
+    fn what_candle_does_not_offer_is_refused_before_anything_is_built() {
+        check_refused("--against candle --work step", "--work step");
+        check_refused("--against candle --work encode,growth", "--work growth");
+        check_refused("--against candle --backend cuda", "--backend cuda");
+    }
 
     #[test]
     fn the_command_is_kept_without_places_of_this_machine() {
@@ -315,40 +318,5 @@ mod tests {
         assert_eq!(kept, "cargo xtask speed --work loader_512");
         let kept = command(["speed", "--python=x"].map(str::to_owned).into_iter());
         assert_eq!(kept, "cargo xtask speed");
-    }
-
-    #[test]
-    fn a_report_names_machine_command_and_rows() {
-        let speed = Speed {
-            machine: Machine::default(),
-            commit: Some("abc".into()),
-            command: "cargo xtask speed".into(),
-            peers: vec!["torch 2".into()],
-            load_at_start: None,
-            rows: vec![Row {
-                work: "loader_512_png_files_w1".into(),
-                backend: "cpu".into(),
-                peer: Some("pytorch-pil".into()),
-                ours_s: 0.01,
-                peer_s: Some(0.04),
-                ratio: Some(4.0),
-                ours_rss_mb: Some(50.4),
-                peer_rss_mb: None,
-                rss_ratio: None,
-                repeats: 5,
-                parts: [("read", 0.004), ("resize", 0.006)]
-                    .map(|(name, ours_s)| Part {
-                        name: name.into(),
-                        ours_s,
-                        peer_s: None,
-                    })
-                    .into(),
-            }],
-        };
-        let text = markdown(&speed);
-        let line = "| loader_512_png_files_w1 | pytorch-pil | 10.00 | 40.00 | 100.0 | 25.0 | 4.00 | 50 | - | 5 |";
-        assert!(text.contains(line), "{text}");
-        assert!(text.contains("| resize | 6.00 | 60 % | - |"), "{text}");
-        assert!(text.contains("abc") && text.contains("torch 2"), "{text}");
     }
 }

@@ -41,13 +41,13 @@ pub(crate) struct Part {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct Measured {
     seconds: f64,
-    samples: f64,
-    rss_mb: Option<f64>,
+    pub(crate) samples: f64,
+    pub(crate) rss_mb: Option<f64>,
     /// Name and versions.
     pub(crate) program: String,
     /// Seconds by name.
     #[serde(default)]
-    parts: Vec<(String, f64)>,
+    pub(crate) parts: Vec<(String, f64)>,
 }
 
 impl Measured {
@@ -59,7 +59,8 @@ impl Measured {
             .with_context(|| format!("expected a line of measurements, received {line:?}"))
     }
 
-    fn each_s(&self) -> f64 {
+    /// Of one unit of the work.
+    pub(crate) fn each_s(&self) -> f64 {
         self.seconds / self.samples
     }
 }

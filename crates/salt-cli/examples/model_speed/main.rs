@@ -48,9 +48,12 @@ struct Args {
     /// A method, or `paper-...` for one of the paper's settings
     #[arg(long, default_value = "paper-salt-256")]
     method: String,
-    /// Rank of low-rank methods
+    /// Rank of low-rank methods, of SALT that of its tail
     #[arg(long, default_value_t = 16)]
     rank: usize,
+    /// Classes, each with a learned prompt token
+    #[arg(long, default_value_t = 1)]
+    classes: usize,
     /// Repeats before the first that counts
     #[arg(long, default_value_t = 1)]
     warmup: usize,

@@ -10,7 +10,8 @@ use crate::{Args, Outcome};
 /// The model at the size that was asked for, nothing adapted.
 pub(crate) fn model(args: &Args, device: &Device) -> Outcome<Sam> {
     let config = SamConfig::by_name(&args.model)?;
-    Ok(config.with_image_size(args.size).init(device)?)
+    let config = config.with_image_size(args.size);
+    Ok(config.with_prompt_tokens(args.classes).init(device)?)
 }
 
 /// The paper's setting of that name; otherwise the method on `qkv` and `proj`, with the prompt token.
@@ -26,6 +27,9 @@ pub(crate) fn adapter(args: &Args) -> Outcome<AdapterConfig> {
     }
     if reads("rank") {
         config.rank = Some(Rank::Absolute(args.rank));
+    }
+    if reads("tail_rank") {
+        config.tail_rank = Some(args.rank);
     }
     if args.method != "full" && args.method != "frozen" {
         config.modules_to_save = vec!["prompt_token".into()];
@@ -46,7 +50,7 @@ pub(crate) fn pixels(args: &Args, device: &Device) -> Tensor<4> {
     Tensor::random(shape, Distribution::Uniform(0.0, 255.0), device)
 }
 
-/// A disc in every image.
+/// A disc of the first class in every image.
 pub(crate) fn labels(args: &Args) -> Vec<u8> {
     let (side, middle) = (args.size, args.size as f64 / 2.0);
     let inside = |at: usize| {
