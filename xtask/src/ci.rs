@@ -40,8 +40,12 @@ const BUILT: [TestDevice; 4] = [
 /// Manifests of projects outside the workspace.
 const EXAMPLES: [&str; 1] = ["examples/vit-digits/Cargo.toml"];
 
-/// Projects that need another compiler: only their format is checked here.
-const FORMATTED: [&str; 1] = ["fuzz/Cargo.toml"];
+/// Projects of which only the format is checked here: one needs another compiler, one is built for a
+/// comparison of speed alone.
+const FORMATTED: [&str; 2] = [
+    "fuzz/Cargo.toml",
+    "crates/salt-cli/tests/model_speed/candle/Cargo.toml",
+];
 
 /// Modules that a list declares through a macro, into which `cargo fmt` does not look.
 const LISTED: &str = "crates/salt-peft/src/methods";

@@ -19,6 +19,7 @@ mod report;
 mod software_vulkan;
 mod speed;
 mod test;
+mod test_programs;
 mod tidy;
 mod usage;
 mod workspace;

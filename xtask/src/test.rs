@@ -1,5 +1,5 @@
 //! `cargo xtask test`: the whole suite on the first device, and whatever computes again on the
-//! others. (On a GPU without nextest's filter, so the quick rest runs there too.)
+//! others.
 //!
 //! Backends are features, and additive: one build holds all that were asked for, and the variable
 //! `BURN_DEVICE` chooses for each run. So Burn is compiled once, not once per backend.
@@ -10,10 +10,12 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 
 use crate::software_vulkan;
+use crate::test_programs;
 use crate::workspace::{cargo, has_cargo_subcommand, step};
 
-/// Crates whose tests compute with tensors; the others give the same answer on every device.
-const TENSOR_CRATES: [&str; 4] = ["salt-peft", "salt-sam", "salt-train", "salt-cli"];
+/// Crates whose tests compute with tensors; the others give the same answer on every device. Those whose tests take
+/// longest come first: they are begun first.
+const TENSOR_CRATES: [&str; 4] = ["salt-cli", "salt-train", "salt-peft", "salt-sam"];
 
 /// The stand-in, which nothing but a CUDA build links.
 const CUDA_ONLY: &str = "cubecl-llvm";
@@ -91,6 +93,12 @@ impl TestDevice {
     fn is_gpu(self) -> bool {
         !matches!(self, Self::Flex | Self::Ndarray)
     }
+
+    /// Test programs that share it. A card has one memory and is set up for one of them at a time; what is a GPU by
+    /// software alone is as many as there are processes, and most of a test's time there is spent on one core.
+    fn programs_at_once(self) -> usize {
+        if self == Self::SoftwareVulkan { 2 } else { 1 }
+    }
 }
 
 /// The runner that is there.
@@ -100,6 +108,19 @@ enum Runner {
     Nextest,
     /// What comes with cargo.
     Cargo,
+    /// The programs of the tensor crates, without either: all tests of one in one process.
+    Programs,
+}
+
+impl Runner {
+    fn of(device: TestDevice, first: bool, nextest: bool) -> Self {
+        // On a GPU one process runs all tests of a program: what it has compiled serves them all.
+        match (nextest && !device.is_gpu(), first) {
+            (true, _) => Self::Nextest,
+            (false, true) => Self::Cargo,
+            (false, false) => Self::Programs,
+        }
+    }
 }
 
 /// Run the command.
@@ -120,17 +141,24 @@ pub(crate) fn suite(
     filter: Option<&str>,
 ) -> anyhow::Result<()> {
     let nextest = has_cargo_subcommand("nextest");
-    for (index, device) in devices.iter().enumerate() {
-        // On a GPU one process runs all tests of a binary: what it has compiled serves them all.
-        let runner = if nextest && !device.is_gpu() {
-            Runner::Nextest
-        } else {
-            Runner::Cargo
+    for (index, &device) in devices.iter().enumerate() {
+        let first = index == 0;
+        let done = match Runner::of(device, first, nextest) {
+            Runner::Programs => {
+                let programs = test_programs::build(&build_arguments(built), &TENSOR_CRATES)?;
+                test_programs::run(&programs, device.programs_at_once(), |command| {
+                    command.args(filter).args(test_arguments(device));
+                    environment(command, device)
+                })
+            }
+            runner => {
+                let mut command = cargo();
+                command.args(arguments(runner, built, device, first, filter));
+                environment(&mut command, device)?;
+                step(&mut command)
+            }
         };
-        let mut command = cargo();
-        command.args(arguments(runner, built, *device, index == 0, filter));
-        environment(&mut command, *device)?;
-        step(&mut command).with_context(|| format!("tests on {device:?}"))?;
+        done.with_context(|| format!("tests on {device:?}"))?;
     }
     Ok(())
 }
@@ -171,9 +199,10 @@ fn arguments(
     first: bool,
     filter: Option<&str>,
 ) -> Vec<String> {
-    let mut words: Vec<String> = match runner {
-        Runner::Nextest => vec!["nextest".into(), "run".into(), "--no-fail-fast".into()],
-        Runner::Cargo => vec!["test".into(), "--tests".into(), "--no-fail-fast".into()],
+    let mut words: Vec<String> = if runner == Runner::Nextest {
+        vec!["nextest".into(), "run".into(), "--no-fail-fast".into()]
+    } else {
+        vec!["test".into(), "--tests".into(), "--no-fail-fast".into()]
     };
     words.extend(build_arguments(built));
     if runner == Runner::Nextest && !first {
@@ -182,11 +211,22 @@ fn arguments(
         words.extend(["-E".into(), packages.join(" | ")]);
     }
     words.extend(filter.map(str::to_owned));
-    if device.is_gpu() {
-        // One device, and drivers that crash when it is set up several times at once.
-        words.extend(["--".into(), "--test-threads=1".into()]);
+    let own = test_arguments(device);
+    if !own.is_empty() {
+        words.push("--".into());
+        words.extend(own);
     }
     words
+}
+
+/// What a test program is told.
+fn test_arguments(device: TestDevice) -> Vec<String> {
+    if device.is_gpu() {
+        // One device, and drivers that crash when it is set up several times at once.
+        vec!["--test-threads=1".into()]
+    } else {
+        Vec::new()
+    }
 }
 
 #[cfg(test)]
@@ -215,6 +255,16 @@ mod tests {
     fn the_first_device_runs_everything_and_the_others_what_computes() {
         assert!(!words(Runner::Nextest, &ALL, 0).contains("-E"));
         assert!(words(Runner::Nextest, &ALL, 1).contains("package(salt-peft) | "));
+        for (device, first, nextest, expected) in [
+            (TestDevice::Flex, true, true, Runner::Nextest),
+            (TestDevice::Flex, true, false, Runner::Cargo),
+            (TestDevice::Ndarray, false, true, Runner::Nextest),
+            (TestDevice::Ndarray, false, false, Runner::Programs),
+            (TestDevice::Cuda, true, true, Runner::Cargo),
+            (TestDevice::SoftwareVulkan, false, true, Runner::Programs),
+        ] {
+            assert_eq!(Runner::of(device, first, nextest), expected, "{device:?}");
+        }
     }
 
     #[test]
@@ -223,6 +273,8 @@ mod tests {
             assert!(!words(runner, &ALL, 1).contains("--test-threads"));
         }
         assert!(words(Runner::Cargo, &ALL, 2).ends_with("-- --test-threads=1"));
+        assert_eq!(test_arguments(TestDevice::Cuda), ["--test-threads=1"]);
+        assert_eq!(TestDevice::Cuda.programs_at_once(), 1);
     }
 
     #[test]

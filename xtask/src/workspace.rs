@@ -22,16 +22,21 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// Where cargo puts a program of `examples/` that was built for release.
-pub(crate) fn example(name: &str) -> anyhow::Result<PathBuf> {
+/// Where cargo puts what is built for release.
+pub(crate) fn release() -> anyhow::Result<PathBuf> {
     let mut metadata = cargo();
     metadata.args(["metadata", "--no-deps", "--format-version", "1"]);
     let text = output(&mut metadata)?;
     let metadata: serde_json::Value = serde_json::from_str(&text)?;
     let target = metadata["target_directory"].as_str();
     let target = target.context("expected cargo metadata to name the target directory")?;
+    Ok(Path::new(target).join("release"))
+}
+
+/// Where cargo puts a program of `examples/` that was built for release.
+pub(crate) fn example(name: &str) -> anyhow::Result<PathBuf> {
     let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
-    Ok(Path::new(target).join("release/examples").join(file))
+    Ok(release()?.join("examples").join(file))
 }
 
 /// Whether `cargo SUBCOMMAND --version` works.
@@ -82,7 +87,7 @@ pub(crate) fn ended(status: ExitStatus) -> String {
 }
 
 /// The command as a person would type it: variables it sets, program, arguments.
-fn shown(command: &Command) -> String {
+pub(crate) fn shown(command: &Command) -> String {
     let quoted = |word: &OsStr| {
         let word = word.to_string_lossy();
         if word.is_empty() || word.contains([' ', '(', ')', '|', '*', '\'']) {

@@ -160,7 +160,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     match run_cells(&salt, device, &plan.cells, &stop)? {
         Ending::Stopped { cell, .. } => {
             eprintln!("Stopped in {cell}. The same command goes on from here.");
-            std::process::exit(stop::INTERRUPTED);
+            std::process::exit(stop.exit_code());
         }
         Ending::Done { failed } => {
             let reported = report::run(&out, &[]);

@@ -7,3 +7,4 @@
 mod bench;
 mod shards;
 mod slurm;
+mod stops;

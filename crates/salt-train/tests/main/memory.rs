@@ -6,7 +6,7 @@ use std::process::Command;
 
 use salt_train::{Event, Interrupt, Observer, Session};
 
-use crate::support::{finished, machine, on_cpu, recipe};
+use crate::support::{finished, machine, on_flex, recipe};
 
 /// Largest growth, as a share of what there was: 540 KiB, or 0.6 KiB a step.
 ///
@@ -78,7 +78,7 @@ fn alone(name: &str, test: impl Fn()) {
 #[test]
 fn a_thousand_steps_take_no_more_than_a_hundred() {
     let name = "memory::a_thousand_steps_take_no_more_than_a_hundred";
-    if on_cpu() {
+    if on_flex("a thousand steps, of which other backends have their own test") {
         alone(name, || stays_flat("salt"));
     }
 }

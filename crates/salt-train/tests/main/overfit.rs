@@ -4,14 +4,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use burn::module::Module as _;
-use burn::tensor::Device;
 use image::GrayImage;
 use salt_data::Split;
 use salt_sam::SamConfig;
 use salt_sam::weights::{SaveOptions, save};
 use salt_train::{Interrupt, Recipe, Session, Silent, base_model, evaluate_run};
 
-use crate::support::{machine, train};
+use crate::support::{machine, on_flex, train};
 
 /// Methods that cannot, with the reason.
 const CANNOT: [(&str, &str); 1] = [("frozen", "nothing is trained")];
@@ -175,12 +174,8 @@ fn learn(recipe: &Recipe, run: &Path) -> (f64, usize) {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn every_method_that_can_learns_four_pictures_by_heart() {
-    if Device::default() != Device::flex() {
-        eprintln!(
-            "skipped: thousands of steps, which flex does in a minute and ndarray in more than three; gradients are compared elsewhere"
-        );
+    if !on_flex("thousands of steps; gradients are compared on every device") {
         return;
     }
     let tmp = tempfile::tempdir().unwrap();

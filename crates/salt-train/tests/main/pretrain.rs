@@ -9,7 +9,7 @@ use salt_train::pretrain::{PretrainConfig, PretrainOutcome, pretrain, state_path
 use salt_train::{Event, Interrupt, Observer, Session, TrainError};
 
 use crate::failing_files::{FailingFiles, Fault};
-use crate::support::{machine, on_cpu};
+use crate::support::{machine, on_flex};
 
 /// Operations of a save: create, write, sync, rename, sync of the folder.
 const SAVE: usize = 5;
@@ -68,7 +68,7 @@ fn state(out: &Path) -> Checkpoint {
 
 #[test]
 fn a_state_that_cannot_be_saved_is_said_and_training_goes_on() {
-    if !on_cpu() {
+    if !on_flex("it is about files") {
         return;
     }
     let tmp = tempfile::tempdir().unwrap();
@@ -95,7 +95,7 @@ fn a_state_that_cannot_be_saved_is_said_and_training_goes_on() {
 
 #[test]
 fn a_stop_that_cannot_be_saved_says_what_is_lost_and_goes_on_from_before() {
-    if !on_cpu() {
+    if !on_flex("it is about files") {
         return;
     }
     let tmp = tempfile::tempdir().unwrap();

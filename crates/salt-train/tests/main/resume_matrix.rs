@@ -2,7 +2,7 @@
 //! resumed, a run writes the bytes of one that was not.
 
 use crate::resume::{resume, stop};
-use crate::support::{on_cpu, recipe, stable_files, train};
+use crate::support::{on_cpu, on_flex, recipe, stable_files, train};
 
 /// What does not name the number of workers.
 const FILES: [&str; 4] = [
@@ -16,6 +16,7 @@ fn check(method: &str) {
     if !on_cpu() {
         return;
     }
+    let both = on_flex("a second worker, which computes nothing");
     let tmp = tempfile::tempdir().unwrap();
     for rule in [
         &["train.optimizer.rule=adamw"][..],
@@ -31,7 +32,10 @@ fn check(method: &str) {
             let straight = tmp.path().join(format!("{name} straight"));
             train(&recipe(method, &settings).unwrap(), &straight).unwrap();
             let expected = stable_files(&straight);
-            for workers in ["train.workers=1", "train.workers=2"] {
+            // The loader knows no backend: on one device is enough.
+            let workers = ["train.workers=1", "train.workers=2"];
+            let workers = &workers[..if both { 2 } else { 1 }];
+            for workers in workers.iter().copied() {
                 for (step, epochs) in [(1, 0), (2, 0), (3, 1)] {
                     let settings = [&settings[..], &[workers]].concat();
                     let what = format!("{method} {name} {workers} stopped after step {step}");

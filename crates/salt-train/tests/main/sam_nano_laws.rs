@@ -14,7 +14,7 @@ use salt_peft::{
 use salt_sam::weights::embedded_nano;
 use salt_sam::{Sam, SamConfig};
 
-use crate::support::on_cpu;
+use crate::support::on_flex;
 
 /// Merged against adapted masks: the same f32 products in another order, through ten layers.
 const MERGE_TOLERANCE: f32 = 1e-4;
@@ -26,9 +26,9 @@ fn device() -> Device {
     Device::default().autodiff()
 }
 
-/// Every method and SALT's variants by name; none on software Vulkan.
+/// Every method and SALT's variants by name; on flex.
 fn cases() -> Vec<(String, AdapterConfig)> {
-    if !on_cpu() {
+    if !on_flex("the network and the laws are tested on every device, each by itself") {
         return Vec::new();
     }
     let mut cases: Vec<_> = all_methods()

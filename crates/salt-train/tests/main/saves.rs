@@ -11,7 +11,7 @@ use salt_train::{Interrupt, Outcome, Session, TrainError};
 
 use crate::failing_files::{FailingFiles, Fault};
 use crate::lossy_disk::LossyDisk;
-use crate::support::{StopAfter, Told, assert_same_files, machine, on_cpu, recipe, train};
+use crate::support::{StopAfter, Told, assert_same_files, machine, on_flex, recipe, train};
 
 /// Steps at which the sequence saves; each needs more room than the one before.
 const STEPS: [u64; 4] = [10, 20, 30, 40];
@@ -203,7 +203,7 @@ fn check_run(straight: &Path, at: usize, fault: Fault) -> usize {
 
 #[test]
 fn whatever_fails_in_a_run_it_goes_on_or_is_resumed_to_the_same_bytes() {
-    if !on_cpu() {
+    if !on_flex("it is about files") {
         return;
     }
     let tmp = tempfile::tempdir().unwrap();

@@ -29,6 +29,17 @@ pub(crate) fn on_cpu() -> bool {
     on_cpu
 }
 
+/// Whether the device under test is flex. A test that shows nothing about a backend (files that fail, what a method
+/// can learn) or whose claim is about flex is left out elsewhere, and says why.
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
+pub(crate) fn on_flex(why: &str) -> bool {
+    let on_flex = Device::default() == Device::flex();
+    if !on_flex {
+        eprintln!("skipped: {why}; runs on flex");
+    }
+    on_flex
+}
+
 /// Sizes of a network that trains in milliseconds.
 pub(crate) fn tiny() -> SamConfig {
     SamConfig {

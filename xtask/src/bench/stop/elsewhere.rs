@@ -5,10 +5,15 @@ use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// Call `heard` with the exit code of Ctrl-C every time it is pressed.
+pub(super) fn on_signal(heard: impl Fn(u8) + Send + 'static) -> io::Result<()> {
+    ctrlc::set_handler(move || heard(super::INTERRUPTED)).map_err(io::Error::other)
+}
+
 /// Set `asked` on Ctrl-C; no system here has a batch system that says when time is up.
 pub(super) fn listen(asked: &Arc<AtomicBool>, _time_is_up: &Arc<AtomicBool>) -> io::Result<()> {
     let asked = Arc::clone(asked);
-    ctrlc::set_handler(move || asked.store(true, Ordering::SeqCst)).map_err(io::Error::other)
+    on_signal(move |_| asked.store(true, Ordering::SeqCst))
 }
 
 /// The console has told the process already.

@@ -5,15 +5,15 @@
 mod system;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use anyhow::Context as _;
 
 pub(crate) use system::tell;
 
 /// Exit code of a process ended by Ctrl-C: 128 + SIGINT.
-pub(crate) const INTERRUPTED: i32 = 130;
-/// Exit code of a process ended by a termination signal: 128 + SIGTERM.
+const INTERRUPTED: u8 = 130;
+/// Exit code of a task, whatever ended it, a request before its time is up too: 128 + SIGTERM.
 pub(crate) const TERMINATED: i32 = 143;
 
 /// What was asked so far.
@@ -21,18 +21,22 @@ pub(crate) const TERMINATED: i32 = 143;
 pub(crate) struct Stop {
     asked: Arc<AtomicBool>,
     time_is_up: Arc<AtomicBool>,
+    /// Exit code of the first signal; 0 before one came, and in a task.
+    code: Arc<AtomicU8>,
 }
 
 impl Stop {
-    /// Listen for Ctrl-C and termination.
+    /// Listen for Ctrl-C, termination, and the end of the terminal.
     pub(crate) fn listen() -> anyhow::Result<Self> {
         let stop = Self::default();
-        let flag = Arc::clone(&stop.asked);
-        ctrlc::set_handler(move || {
+        let heard = stop.clone();
+        system::on_signal(move |code| {
+            let order = Ordering::SeqCst;
             // The second time, at once: the cell's checkpoints are whole at any moment.
-            if flag.swap(true, Ordering::SeqCst) {
-                std::process::exit(INTERRUPTED);
+            if let Err(first) = heard.code.compare_exchange(0, code, order, order) {
+                std::process::exit(i32::from(first));
             }
+            heard.asked.store(true, order);
         })
         .context("cannot listen for Ctrl-C")?;
         Ok(stop)
@@ -54,6 +58,14 @@ impl Stop {
     /// Whether that is because the time of the task is nearly over (SIGUSR1), and nobody wants the work to end.
     pub(crate) fn time_is_up(&self) -> bool {
         self.time_is_up.load(Ordering::SeqCst)
+    }
+
+    /// What to leave with after [`Stop::listen`]: 128 + the number of the first signal, as `salt` does.
+    pub(crate) fn exit_code(&self) -> i32 {
+        i32::from(match self.code.load(Ordering::SeqCst) {
+            0 => INTERRUPTED,
+            code => code,
+        })
     }
 
     #[cfg(test)]
