@@ -5,6 +5,7 @@ use burn::tensor::{Device, Tensor};
 use serde_json::Value;
 
 use crate::adapter_file::export::HfFactors;
+use crate::basis::sum_of_products;
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
 use crate::methods::Factors;
@@ -148,10 +149,13 @@ pub trait LayerAdapter: Module + Sync + 'static {
     ///
     /// # Shapes
     /// - base, output: as [`WeightShape::stored`]
-    fn negated_update(&self, base: Tensor<2>) -> Tensor<2>;
+    fn negated_update(&self, _base: Tensor<2>) -> Tensor<2> {
+        let products = self.negated_products().and_then(sum_of_products);
+        products.expect("a method gives its update or its products")
+    }
 
     /// Pairs of factors whose products add up to [`negated_update`](Self::negated_update), where it is such a
-    /// sum: they are then subtracted from the weight one after the other, and no update is stored.
+    /// sum, and need not be given beside them: they are then subtracted from the weight one after the other, and no update is stored.
     ///
     /// # Shapes
     /// - pairs: `[n, k]` and `[k, m]` for a stored weight of `[n, m]`

@@ -145,13 +145,38 @@ fn tensor(values: Vec<f32>, like: &Primitive) -> Primitive {
     Primitive::from_data(TensorData::new(values, like.shape()))
 }
 
-fn matrix(values: Vec<f32>, dims: [usize; 2]) -> Primitive {
+fn shaped<const N: usize>(values: Vec<f32>, dims: [usize; N]) -> Primitive {
     Primitive::from_data(TensorData::new(values, dims))
 }
 
-fn attended(values: Vec<f32>, grid: Grid) -> Primitive {
-    let dims = [grid.batch, grid.height, grid.width, grid.dim()];
-    Primitive::from_data(TensorData::new(values, dims))
+/// The inputs of attention over a grid, contiguous: projections, padding, positions of rows and of columns.
+#[derive(Clone, Debug)]
+struct GridInputs {
+    tensors: [Primitive; 4],
+    grid: Grid,
+}
+
+impl GridInputs {
+    fn new(tensors: [Primitive; 4], grid: Grid) -> Self {
+        let tensors = tensors.map(|t| t.to_contiguous());
+        Self { tensors, grid }
+    }
+
+    fn elements(&self) -> attention::Inputs<'_> {
+        let [qkv, padding, rows, columns] = self.tensors.each_ref().map(elements);
+        attention::Inputs {
+            grid: self.grid,
+            qkv,
+            padding,
+            rows,
+            columns,
+        }
+    }
+
+    fn output(&self, values: Vec<f32>) -> Primitive {
+        let grid = &self.grid;
+        shaped(values, [grid.batch, grid.height, grid.width, grid.dim()])
+    }
 }
 
 fn last_dim(x: &Primitive) -> usize {
@@ -214,15 +239,7 @@ impl Kernels for Flex {
         columns: FloatTensor<Self>,
         grid: Grid,
     ) -> FloatTensor<Self> {
-        let [qkv, padding, rows, columns] =
-            [qkv, padding, rows, columns].map(|t| t.to_contiguous());
-        let inputs = attention::Inputs {
-            grid,
-            qkv: elements(&qkv),
-            padding: elements(&padding),
-            rows: elements(&rows),
-            columns: elements(&columns),
-        };
-        attended(attention::forward(inputs).0, grid)
+        let inputs = GridInputs::new([qkv, padding, rows, columns], grid);
+        inputs.output(attention::forward(inputs.elements()).0)
     }
 }

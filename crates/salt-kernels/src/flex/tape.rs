@@ -1,5 +1,6 @@
 //! The kernels' place on the tape: what is kept for backward, and for whom gradients are made.
 
+use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
@@ -8,8 +9,10 @@ use burn::backend::ops::ModuleOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Flex, TensorMetadata};
 
-use super::attention::{self, Inputs};
-use super::{Kernels, Primitive, elements, gelu, last_dim, layer_norm, linear, softmax, tensor};
+use super::{
+    GridInputs, Kernels, Primitive, attention, elements, gelu, last_dim, layer_norm, linear,
+    shaped, softmax, tensor,
+};
 use crate::attention::Grid;
 
 /// Backward of an operation of one input: what was saved and `dy` to `dx`.
@@ -82,6 +85,29 @@ fn factors<C: CheckpointStrategy>(
     (kept, x, weight)
 }
 
+/// Gradients of both factors of `scale x weight`.
+fn register_factors(
+    gradients: &mut Gradients,
+    [of_x, of_weight]: [Option<NodeId>; 2],
+    (x, weight): Kept,
+    dy: &Primitive,
+    scale: f32,
+) {
+    let [rows, outputs] = dy.shape().dims();
+    if let (Some(node), Some(weight)) = (of_x, weight) {
+        let [inputs, _] = weight.shape().dims();
+        let sides = [rows, inputs, outputs];
+        let dx = linear::input_gradient(elements(&weight), elements(dy), sides, scale);
+        gradients.register::<Flex>(node, shaped(dx, [rows, inputs]));
+    }
+    if let (Some(node), Some(x)) = (of_weight, x) {
+        let [_, inputs] = x.shape().dims();
+        let sides = [inputs, outputs];
+        let dw = linear::weight_gradient(elements(&x), elements(dy), sides, scale);
+        gradients.register::<Flex>(node, shaped(dw, sides));
+    }
+}
+
 impl<const N: usize> Backward<Flex, N> for LinearBackward {
     type State = Kept;
 
@@ -91,23 +117,12 @@ impl<const N: usize> Backward<Flex, N> for LinearBackward {
         gradients: &mut Gradients,
         _checkpointer: &mut Checkpointer,
     ) {
-        let dy = gradients.consume::<Flex>(&ops.node);
-        let (x, weight) = ops.state;
-        let mut parents = ops.parents.into_iter();
-        if let (Some(node), Some(weight)) = (parents.next().flatten(), weight) {
-            let dy = dy.clone().to_contiguous();
-            let [rows, _] = dy.shape().dims();
-            let [inputs, outputs] = weight.shape().dims();
-            let sides = [rows, inputs, outputs];
-            let dx = linear::input_gradient(elements(&weight), elements(&dy), sides, 1.0);
-            gradients.register::<Flex>(node.id, super::matrix(dx, [rows, inputs]));
-        }
-        if let (Some(node), Some(x)) = (parents.next().flatten(), x) {
-            let gradient = Flex::linear_weight_backward(x, dy.clone());
-            gradients.register::<Flex>(node.id, gradient);
-        }
-        if let Some(node) = parents.next().flatten() {
-            gradients.register::<Flex>(node.id, Flex::linear_bias_backward(dy));
+        let dy = gradients.consume::<Flex>(&ops.node).to_contiguous();
+        let mut parents = ops.parents.into_iter().map(|node| Some(node?.id));
+        let mut next = || parents.next().flatten();
+        register_factors(gradients, [next(), next()], ops.state, &dy, 1.0);
+        if let Some(bias) = next() {
+            gradients.register::<Flex>(bias, Flex::linear_bias_backward(dy));
         }
     }
 }
@@ -125,22 +140,10 @@ impl Backward<Flex, 3> for SubtractBackward {
         _checkpointer: &mut Checkpointer,
     ) {
         let dy = gradients.consume::<Flex>(&ops.node).to_contiguous();
-        let [rows, outputs] = dy.shape().dims();
-        let ([base, a_node, b_node], (a, b)) = (ops.parents, ops.state);
-        if let (Some(node), Some(b)) = (a_node, b) {
-            let [inputs, _] = b.shape().dims();
-            let sides = [rows, inputs, outputs];
-            let da = linear::input_gradient(elements(&b), elements(&dy), sides, -1.0);
-            gradients.register::<Flex>(node.id, super::matrix(da, [rows, inputs]));
-        }
-        if let (Some(node), Some(a)) = (b_node, a) {
-            let [_, inputs] = a.shape().dims();
-            let sides = [inputs, outputs];
-            let db = linear::weight_gradient(elements(&a), elements(&dy), sides, -1.0);
-            gradients.register::<Flex>(node.id, super::matrix(db, sides));
-        }
-        if let Some(node) = base {
-            gradients.register::<Flex>(node.id, dy);
+        let [base, a, b] = ops.parents.map(|node| Some(node?.id));
+        register_factors(gradients, [a, b], ops.state, &dy, -1.0);
+        if let Some(base) = base {
+            gradients.register::<Flex>(base, dy);
         }
     }
 }
@@ -148,31 +151,8 @@ impl Backward<Flex, 3> for SubtractBackward {
 #[derive(Debug)]
 struct AttentionBackward;
 
-/// What [`AttentionBackward`] needs, all contiguous.
-#[derive(Clone, Debug)]
-struct Attended {
-    qkv: Primitive,
-    padding: Primitive,
-    rows: Primitive,
-    columns: Primitive,
-    grid: Grid,
-    statistics: attention::Kept,
-}
-
-impl Attended {
-    fn inputs(&self) -> Inputs<'_> {
-        Inputs {
-            grid: self.grid,
-            qkv: elements(&self.qkv),
-            padding: elements(&self.padding),
-            rows: elements(&self.rows),
-            columns: elements(&self.columns),
-        }
-    }
-}
-
 impl Backward<Flex, 4> for AttentionBackward {
-    type State = Attended;
+    type State = (GridInputs, attention::Kept);
 
     fn backward(
         self,
@@ -181,14 +161,11 @@ impl Backward<Flex, 4> for AttentionBackward {
         _checkpointer: &mut Checkpointer,
     ) {
         let dy = gradients.consume::<Flex>(&ops.node).to_contiguous();
-        let state = ops.state;
-        let d = attention::backward(state.inputs(), &state.statistics, elements(&dy));
-        let values = [
-            (d.qkv, &state.qkv),
-            (d.padding, &state.padding),
-            (d.rows, &state.rows),
-            (d.columns, &state.columns),
-        ];
+        let (inputs, statistics) = ops.state;
+        let d = attention::backward(inputs.elements(), &statistics, elements(&dy));
+        let values = [d.qkv, d.padding, d.rows, d.columns]
+            .into_iter()
+            .zip(&inputs.tensors);
         for (parent, (values, like)) in ops.parents.into_iter().zip(values) {
             if let Some(node) = parent {
                 gradients.register::<Flex>(node.id, tensor(values, like));
@@ -286,23 +263,12 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
     ) -> FloatTensor<Self> {
         let nodes = [qkv.node(), padding.node(), rows.node(), columns.node()];
         let prepared = AttentionBackward.prepare::<C>(nodes).compute_bound();
-        let [qkv, padding, rows, columns] =
-            [qkv, padding, rows, columns].map(|t| t.into_primitive().to_contiguous());
-        let mut state = Attended {
-            qkv,
-            padding,
-            rows,
-            columns,
-            grid,
-            statistics: Vec::new(),
-        };
-        let (y, statistics) = attention::forward(state.inputs());
-        let y = super::attended(y, grid);
+        let tensors = [qkv, padding, rows, columns].map(|t| t.into_primitive());
+        let inputs = GridInputs::new(tensors, grid);
+        let (y, statistics) = attention::forward(inputs.elements());
+        let y = inputs.output(y);
         match prepared.stateful() {
-            OpsKind::Tracked(prep) => {
-                state.statistics = statistics;
-                prep.finish(state, y)
-            }
+            OpsKind::Tracked(prep) => prep.finish((inputs, statistics), y),
             OpsKind::UnTracked(prep) => prep.finish(y),
         }
     }

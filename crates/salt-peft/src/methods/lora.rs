@@ -83,10 +83,6 @@ impl LoraAdapter {
 }
 
 impl LayerAdapter for LoraAdapter {
-    fn negated_update(&self, _base: Tensor<2>) -> Tensor<2> {
-        low_rank::product(self.a.val(), self.b.val(), -self.scaling, self.transposed)
-    }
-
     fn negated_products(&self) -> Option<Vec<(Tensor<2>, Tensor<2>)>> {
         let (a, b) = (self.a.val(), self.b.val());
         Some(vec![low_rank::factors(

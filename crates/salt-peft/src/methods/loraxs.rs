@@ -2,7 +2,6 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use salt_kernels::matmul;
 
 use super::low_rank::{self, Scaling};
 use crate::adapter_file::export::HfFactors;
@@ -94,11 +93,6 @@ impl LoraxsAdapter {
 }
 
 impl LayerAdapter for LoraxsAdapter {
-    fn negated_update(&self, _base: Tensor<2>) -> Tensor<2> {
-        let (left, right) = self.negated_product();
-        matmul(left, right)
-    }
-
     fn negated_products(&self) -> Option<Vec<(Tensor<2>, Tensor<2>)>> {
         Some(vec![self.negated_product()])
     }

@@ -6,7 +6,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
 use crate::adapter_file::export::HfFactors;
-use crate::basis::{BasisBlock, constant, side_by_side, sum_of_products};
+use crate::basis::{BasisBlock, constant, side_by_side};
 use crate::config::{AdapterConfig, Init, Relu};
 use crate::error::PeftError;
 use crate::inventory::to_f32;
@@ -323,10 +323,6 @@ impl SaltAdapter {
 }
 
 impl LayerAdapter for SaltAdapter {
-    fn negated_update(&self, _base: Tensor<2>) -> Tensor<2> {
-        sum_of_products(self.negated_pairs()).expect("build makes a head, a tail, or both")
-    }
-
     fn negated_products(&self) -> Option<Vec<(Tensor<2>, Tensor<2>)>> {
         Some(self.negated_pairs())
     }

@@ -3,7 +3,6 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
-use salt_kernels::matmul;
 
 use super::salt::vector;
 use crate::basis::BasisBlock;
@@ -98,11 +97,6 @@ impl SsamAdapter {
 }
 
 impl LayerAdapter for SsamAdapter {
-    fn negated_update(&self, _base: Tensor<2>) -> Tensor<2> {
-        let (left, right) = self.negated_product();
-        matmul(left, right)
-    }
-
     fn negated_products(&self) -> Option<Vec<(Tensor<2>, Tensor<2>)>> {
         Some(vec![self.negated_product()])
     }

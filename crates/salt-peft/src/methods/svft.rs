@@ -5,7 +5,6 @@ use std::ops::Range;
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use salt_kernels::matmul;
 
 use super::salt::vector;
 use crate::basis::BasisBlock;
@@ -137,11 +136,6 @@ impl SvftAdapter {
 }
 
 impl LayerAdapter for SvftAdapter {
-    fn negated_update(&self, _base: Tensor<2>) -> Tensor<2> {
-        let (left, right) = self.negated_product();
-        matmul(left, right)
-    }
-
     fn negated_products(&self) -> Option<Vec<(Tensor<2>, Tensor<2>)>> {
         Some(vec![self.negated_product()])
     }
