@@ -9,6 +9,7 @@
 //! | [`linear_layer`] | `x (W - A B) + b` | the weight built and its gradient taken for factors of any rank |
 //! | [`subtract_product`] | `W - A B` | the product stored, and two more passes |
 //! | [`softmax_rows`] | `exp(x - max) / sum` over the last dimension | five passes, two of them kept for backward |
+//! | [`widened`] | half-precision values in f32 | one thread |
 //!
 //! Every function works on every backend. With the cargo feature `flex`, and on a device of that
 //! backend in `f32`, a kernel with a hand-written backward runs instead of Burn's own operations: one
@@ -27,6 +28,7 @@ mod product_rounding;
 mod softmax;
 mod subtract_product;
 mod switch;
+mod widened;
 
 #[cfg(feature = "flex")]
 mod flex;
@@ -40,3 +42,4 @@ pub use product_rounding::product_rounding;
 pub use softmax::softmax_rows;
 pub use subtract_product::subtract_product;
 pub use switch::{enabled, set_enabled};
+pub use widened::widened;

@@ -4,24 +4,24 @@ use std::sync::{PoisonError, RwLock};
 
 use burn::module::Param;
 use burn::nn::Linear;
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
 
-use crate::{linear, matmul, subtract_product};
+use crate::{linear, matmul, subtract_product, widened};
 
 /// A weight `base - sum_i left_i right_i`.
 #[derive(Clone, Debug)]
 pub struct LessProducts {
-    /// `[inputs, outputs]`
+    /// `[inputs, outputs]`, in f32 or half precision
     pub base: Tensor<2>,
     /// `[inputs, r_i]` and `[r_i, outputs]`
     pub products: Vec<(Tensor<2>, Tensor<2>)>,
 }
 
 impl LessProducts {
-    /// The weight itself.
+    /// The weight itself, in f32 also where the base is in half precision.
     pub fn value(self) -> Tensor<2> {
         let products = self.products.into_iter();
-        products.fold(self.base, |weight, (left, right)| {
+        products.fold(widened(self.base), |weight, (left, right)| {
             subtract_product(weight, left, right)
         })
     }
@@ -69,8 +69,7 @@ fn composed(weight: &Param<Tensor<2>>) -> Option<LessProducts> {
         return None;
     }
     let all = COMPOSITIONS.read().unwrap_or_else(PoisonError::into_inner);
-    let weight = all.iter().find_map(|composition| composition(weight));
-    weight.filter(|weight| weight.base.dtype() == DType::F32)
+    all.iter().find_map(|composition| composition(weight))
 }
 
 /// The cost model of [`linear_layer`].

@@ -8,6 +8,7 @@ use salt_kernels::{
 };
 
 mod attention;
+mod half_weights;
 mod linear_layer;
 
 /// The switch is one for the whole process: who turns it writes, who needs the kernels on reads.

@@ -6,6 +6,7 @@
 //! | `attention` | attention over a grid of tokens, by blocks |
 //! | `gelu`, `layer_norm`, `softmax`, `linear` | one operation each, forward and backward, over slices |
 //! | `product` | products of small matrices inside a kernel |
+//! | `widened` | half precision to single |
 //! | `simd` | elementary functions, and the choice of the processor's instructions |
 
 mod attention;
@@ -16,6 +17,7 @@ mod product;
 mod simd;
 mod softmax;
 mod tape;
+mod widened;
 
 use burn::backend::ops::{FloatTensorOps, ModuleOps};
 use burn::backend::tensor::FloatTensor;
@@ -23,15 +25,29 @@ use burn::backend::{Backend, Dispatch, DispatchDevice, Flex, TensorMetadata, bac
 use burn::tensor::{DType, Tensor, TensorData};
 
 use crate::attention::Grid;
+use crate::widened::is_half;
 
 /// Whether the kernels apply to this tensor.
 pub(crate) fn runs<const D: usize>(x: &Tensor<D>) -> bool {
+    x.dtype() == DType::F32 && runs_on(x)
+}
+
+/// Whether the kernels apply where this tensor lies.
+pub(crate) fn runs_on<const D: usize>(x: &Tensor<D>) -> bool {
     crate::enabled()
-        && x.dtype() == DType::F32
         && matches!(
             x.device().without_autodiff().as_dispatch(),
             DispatchDevice::Flex(_)
         )
+}
+
+/// Whether the kernel of products takes these factors.
+pub(crate) fn multiplies(a: &Tensor<2>, b: &Tensor<2>) -> bool {
+    runs(a) && (runs(b) || (is_half(b) && runs_on(b)))
+}
+
+pub(crate) fn widened<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    Tensor::from_dispatch(<Dispatch as Kernels>::widened(x.into_dispatch()))
 }
 
 pub(crate) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
@@ -105,6 +121,7 @@ pub(crate) fn grid_attention(
 
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait Kernels: Backend {
+    fn widened(x: FloatTensor<Self>) -> FloatTensor<Self>;
     fn fused_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
     fn fused_layer_norm(
         x: FloatTensor<Self>,
@@ -184,6 +201,10 @@ fn last_dim(x: &Primitive) -> usize {
 }
 
 impl Kernels for Flex {
+    fn widened(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        widened::widened(x)
+    }
+
     fn fused_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
         let x = x.to_contiguous();
         tensor(gelu::forward(elements(&x)), &x)
@@ -211,12 +232,12 @@ impl Kernels for Flex {
         bias: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
         // As on the tape: other strides are another order of sums.
-        let [x, weight] = [x, weight].map(|t| t.to_contiguous());
+        let [x, weight] = [x, widened::widened(weight)].map(|t| t.to_contiguous());
         Flex::linear(x, weight, Some(bias))
     }
 
     fn product(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self> {
-        let [a, b] = [a, b].map(|t| t.to_contiguous());
+        let [a, b] = [a, widened::widened(b)].map(|t| t.to_contiguous());
         Flex::float_matmul(a, b)
     }
 

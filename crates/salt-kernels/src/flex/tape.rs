@@ -5,10 +5,12 @@ use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::ops::ModuleOps;
+use burn::backend::ops::{FloatTensorOps, ModuleOps};
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, Flex, TensorMetadata};
+use burn::backend::{Autodiff, AutodiffBackend, Flex, TensorMetadata};
+use burn::tensor::FloatDType;
 
+use super::widened::widened;
 use super::{
     GridInputs, Kernels, Primitive, attention, elements, gelu, last_dim, layer_norm, linear,
     shaped, softmax, tensor,
@@ -63,7 +65,7 @@ impl Backward<Flex, 3> for LayerNormBackward {
     }
 }
 
-/// Of the parents input, weight and offset a product has the first two.
+/// Of the parents input, weight and offset a product has the first two. A weight in half precision is kept so.
 #[derive(Debug)]
 struct LinearBackward;
 
@@ -97,6 +99,7 @@ fn register_factors(
     if let (Some(node), Some(weight)) = (of_x, weight) {
         let [inputs, _] = weight.shape().dims();
         let sides = [rows, inputs, outputs];
+        let weight = widened(weight);
         let dx = linear::input_gradient(elements(&weight), elements(dy), sides, scale);
         gradients.register::<Flex>(node, shaped(dx, [rows, inputs]));
     }
@@ -174,7 +177,25 @@ impl Backward<Flex, 4> for AttentionBackward {
     }
 }
 
+/// A trained weight in half precision, widened on the tape: its gradient is in half precision then. One that is not
+/// trained as it is.
+fn trained_in_f32<C: CheckpointStrategy>(
+    weight: FloatTensor<Autodiff<Flex, C>>,
+) -> FloatTensor<Autodiff<Flex, C>> {
+    match weight.is_tracked() {
+        true => Autodiff::<Flex, C>::float_cast(weight, FloatDType::F32),
+        false => weight,
+    }
+}
+
 impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
+    fn widened(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        match x.is_tracked() {
+            true => Self::float_cast(x, FloatDType::F32),
+            false => Self::from_inner(Flex::widened(x.into_primitive())),
+        }
+    }
+
     fn fused_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
         let backward = UnaryBackward(|x, dy| gelu::backward(elements(x), elements(dy)));
         let prepared = backward.prepare::<C>([x.node()]).compute_bound();
@@ -218,6 +239,7 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
+        let weight = trained_in_f32::<C>(weight);
         let nodes = [x.node(), weight.node(), bias.node()];
         let prepared = LinearBackward.prepare::<C>(nodes).compute_bound();
         let (state, x, weight) = factors::<C>(x, weight);
@@ -229,6 +251,7 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
     }
 
     fn product(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self> {
+        let b = trained_in_f32::<C>(b);
         let nodes = [a.node(), b.node()];
         let prepared = LinearBackward.prepare::<C>(nodes).compute_bound();
         let (state, a, b) = factors::<C>(a, b);
