@@ -4,13 +4,13 @@ use std::sync::{Arc, Once};
 
 use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor, Param, Reparameterization};
 use burn::tensor::{DType, Device, Tensor};
-use salt_kernels::LessProducts;
+use salt_kernels::{LessProducts, widened};
 
 use crate::config::AdapterConfig;
 use crate::inspect;
 use crate::methods::Factors;
 use crate::slice::Slice;
-use crate::weight::{as_matrix, updated};
+use crate::weight::{WeightShape, as_matrix, updated};
 
 /// The name of an adapter that was attached without one, as in HF peft.
 pub const DEFAULT_ADAPTER: &str = "default";
@@ -30,6 +30,9 @@ pub struct Adapter {
     pub(crate) parts: Vec<Part>,
     /// The dimension of the stored matrix that holds the output features.
     pub(crate) along: usize,
+    /// Whether the weight is kept in half precision and is f32 wherever it is used, see
+    /// [`base_precision`](crate::base_precision). Without parts that is all that it does.
+    pub(crate) widens: bool,
 }
 
 /// The factors of one adapter for one weight, or for rows of it.
@@ -83,6 +86,15 @@ impl Part {
 }
 
 impl Adapter {
+    /// Parts on a weight of that shape.
+    pub(crate) fn on(shape: &WeightShape, parts: Vec<Part>) -> Self {
+        Self {
+            parts,
+            along: usize::from(shape.is_transposed()),
+            widens: false,
+        }
+    }
+
     /// What the adapter of that name has here.
     pub(crate) fn parts_of<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Part> {
         self.parts.iter().filter(move |part| part.name == name)
@@ -169,16 +181,25 @@ pub(crate) fn announce_composition() {
 }
 
 fn composition(weight: &Param<Tensor<2>>) -> Option<LessProducts> {
-    let part = weight.reparameterization::<Adapter>()?.only_whole()?;
-    let products = part.factors.negated_products()?;
+    let adapter = weight.reparameterization::<Adapter>()?;
+    let products = match adapter.only_whole() {
+        Some(part) => part.factors.negated_products()?,
+        None if adapter.widens && !adapter.parts.iter().any(Part::is_on) => Vec::new(),
+        None => return None,
+    };
     let base = weight.base();
-    Some(LessProducts { base, products })
+    let is_f32 = adapter.widens || base.dtype() == DType::F32;
+    is_f32.then_some(LessProducts { base, products })
 }
 
 impl Reparameterization for Adapter {
     const NAME: &'static str = "adapter";
 
     fn apply<const D: usize>(&self, base: Tensor<D>) -> Tensor<D> {
+        let base = match self.widens {
+            true => widened(base),
+            false => base,
+        };
         if self.parts.iter().all(|part| !part.is_on()) {
             return base;
         }
@@ -244,15 +265,16 @@ impl Module for Adapter {
     }
 
     fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
-        let Adapter { parts: old, along } = inspect::exchange(self);
-        let mut parts = Vec::with_capacity(old.len());
+        let mut adapter = inspect::exchange(self);
+        let old = std::mem::take(&mut adapter.parts);
+        adapter.parts.reserve(old.len());
         for part in old {
             let segments = part.segments();
             for segment in &segments {
                 mapper.enter_module(segment, PART);
             }
             // By value, and not by a clone that would share the tensors while they are changed.
-            parts.push(Part {
+            adapter.parts.push(Part {
                 factors: part.factors.map(mapper),
                 ..part
             });
@@ -260,7 +282,7 @@ impl Module for Adapter {
                 mapper.exit_module(segment, PART);
             }
         }
-        Adapter { parts, along }
+        adapter
     }
 }
 

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use burn::module::{Module, Param, Reparameterizer};
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 
 use crate::adapter::{Adapter, DEFAULT_ADAPTER, Part, announce_composition};
 use crate::allocate::{Ranks, ranks};
+use crate::base_precision::{rounded, widening};
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
+use crate::inspect::adapters;
 use crate::inventory::{FloatParam, inventory, values};
 use crate::method::{LayerContext, Spectrum};
 use crate::rank::LayerRank;
@@ -29,7 +31,7 @@ use crate::weight::{WeightShape, torch_dims};
 /// # Errors
 /// Settings the method does not read or cannot take; patterns that match nothing; targets that are
 /// no weights of linear layers or convolutions; ranks above a layer's limit; weights that are not
-/// finite; a model that already carries an adapter.
+/// finite; a model that already carries an adapter; a `base_precision` that the device or the base does not allow.
 pub fn attach<M: Module>(model: M, config: &AdapterConfig) -> Result<(M, AttachReport), PeftError> {
     attach_ranks(model, config, None)
 }
@@ -45,11 +47,15 @@ pub(crate) fn attach_ranks<M: Module>(
 ) -> Result<(M, AttachReport), PeftError> {
     let params = unadapted(&model)?;
     let selection = select(config, &params)?;
+    let model = rounded(model, config, &params, &selection)?;
     let built = build(&model, config, &params, &selection, chosen)?;
     let report = report(config, &params, &selection, &built.ranks);
+    let mut adapters = built.adapters(DEFAULT_ADAPTER, config);
+    let kept_in = widening(&mut adapters, config, &params, &selection)?;
     let attacher = Attacher {
-        adapters: built.adapters(DEFAULT_ADAPTER, config),
+        adapters,
         trained: Some(selection.trained),
+        kept_in,
     };
     Ok((model.apply_reparameterization(attacher), report))
 }
@@ -83,7 +89,9 @@ pub fn plan<M: Module>(model: &M, config: &AdapterConfig) -> Result<AttachReport
 /// [`PeftError::AlreadyAttached`].
 fn unadapted<M: Module>(model: &M) -> Result<Vec<FloatParam>, PeftError> {
     let params = inventory(model);
-    match params.iter().find_map(|param| param.adapts.clone()) {
+    let foreign = params.iter().find_map(|param| param.adapts.clone());
+    // One without factors keeps the base in half precision.
+    match foreign.or_else(|| adapters(model).into_iter().map(|(path, _)| path).next()) {
         Some(path) => Err(PeftError::AlreadyAttached { path }),
         None => Ok(params),
     }
@@ -109,11 +117,7 @@ impl Built {
                 config: Arc::clone(&config),
                 factors,
             });
-            let adapter = Adapter {
-                parts: parts.collect(),
-                along: usize::from(whole.is_transposed()),
-            };
-            (path, adapter)
+            (path, Adapter::on(&whole, parts.collect()))
         });
         adapters.collect()
     }
@@ -311,6 +315,8 @@ pub(crate) struct Attacher {
     pub(crate) adapters: BTreeMap<String, Adapter>,
     /// What stays trainable; `None` leaves the parameters' states alone.
     pub(crate) trained: Option<BTreeSet<String>>,
+    /// The format that weights whose adapter widens them are brought to; `None` leaves them as they are kept.
+    pub(crate) kept_in: Option<DType>,
 }
 
 impl Reparameterizer for Attacher {
@@ -325,10 +331,14 @@ impl Reparameterizer for Attacher {
             Some(trained) => param.set_require_grad(trained.contains(path)),
             None => param,
         };
-        let adapter = self.adapters.remove(path);
-        if adapter.is_some() {
-            announce_composition();
-        }
-        (param, adapter)
+        let Some(adapter) = self.adapters.remove(path) else {
+            return (param, None);
+        };
+        announce_composition();
+        let param = match self.kept_in {
+            Some(dtype) if adapter.widens => param.map(|weight| weight.cast(dtype).detach()),
+            _ => param,
+        };
+        (param, Some(adapter))
     }
 }

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::base_precision::BasePrecision;
 use crate::error::PeftError;
 use crate::method_id::MethodId;
 use crate::rank::Rank;
 
 /// Keys that every method reads.
-const COMMON: [&str; 3] = ["method", "modules_to_save", "seed"];
+const COMMON: [&str; 4] = ["method", "modules_to_save", "base_precision", "seed"];
 
 /// The configuration of an adapter.
 ///
@@ -79,6 +80,10 @@ pub struct AdapterConfig {
     /// everything below it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub modules_to_save: Vec<String>,
+    /// The format that frozen weights of linear layers and convolutions are kept in, see
+    /// [`base_precision`](crate::base_precision).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub base_precision: BasePrecision,
     /// Seed of the factors' starting values.
     #[serde(default)]
     pub seed: u64,
@@ -104,6 +109,7 @@ impl AdapterConfig {
             rank_pattern: BTreeMap::new(),
             alpha_pattern: BTreeMap::new(),
             modules_to_save: Vec::new(),
+            base_precision: BasePrecision::F32,
             seed: 0,
         }
     }
@@ -191,6 +197,10 @@ impl AdapterConfig {
         let mut ranks = ranks.chain(self.rank_pattern.values());
         self.rank_budget.is_some() || ranks.any(|rank| rank.is_of_spectrum())
     }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// Where SALT's relu acts (method.md section 1).

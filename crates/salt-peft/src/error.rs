@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::base_precision::BasePrecision;
+
 /// The error of this crate. Every message ends with a way out.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -50,6 +52,17 @@ pub enum PeftError {
         value: String,
         /// The values that are accepted.
         expected: &'static str,
+    },
+    /// The device has no such numbers.
+    #[error(
+        "`base_precision` is {precision}, and {device} cannot keep such numbers and compute with them. Leave it \
+         out, or train on another device"
+    )]
+    UnsupportedPrecision {
+        /// What was asked for.
+        precision: BasePrecision,
+        /// Where the base lies.
+        device: String,
     },
     /// A pattern is no regular expression.
     #[error("`{pattern}` in `{setting}` is no valid regular expression: {reason}")]

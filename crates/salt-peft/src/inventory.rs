@@ -23,8 +23,8 @@ pub(crate) struct FloatParam {
     /// The path of the weight it adapts, when it is a factor of a reparameterization.
     pub(crate) adapts: Option<String>,
     pub(crate) device: Device,
-    /// Whether its values are quantised; what is not initialised yet is not.
-    pub(crate) quantised: bool,
+    /// The format its values are kept in; `None` for what is not initialised yet.
+    pub(crate) dtype: Option<DType>,
 }
 
 impl FloatParam {
@@ -68,6 +68,17 @@ impl FloatParam {
     pub(crate) fn is_in_decoder(&self) -> bool {
         let mut segments = self.path.split('.');
         segments.any(|segment| segment == "decoder" || segment.ends_with("_decoder"))
+    }
+
+    /// Whether its values are quantised.
+    pub(crate) fn is_quantised(&self) -> bool {
+        matches!(self.dtype, Some(DType::QFloat(_)))
+    }
+
+    /// The format of its values, where that has 16 bits.
+    pub(crate) fn half_precision(&self) -> Option<DType> {
+        self.dtype
+            .filter(|dtype| matches!(dtype, DType::F16 | DType::BF16))
     }
 
     /// The weight's shape in PyTorch's order, under the path of its module.
@@ -140,7 +151,7 @@ impl ModuleVisitor for Inventory {
             trainable: is_trainable(param),
             adapts: self.adapts.clone(),
             device: param.lazy_device(),
-            quantised: param.is_initialized() && matches!(param.base().dtype(), DType::QFloat(_)),
+            dtype: param.is_initialized().then(|| param.base().dtype()),
         });
     }
 }

@@ -29,7 +29,7 @@
 //! # Map of the crate
 //! [`config`] what to train, [`methods`] the visible list of methods, one file each,
 //! [`attach`](mod@attach) selection and attachment, [`svd`] the spectral basis, [`penalty`](mod@penalty), [`merge`](mod@merge),
-//! [`unload`](mod@unload),
+//! [`unload`](mod@unload), [`base_precision`] a frozen base in 16 bits,
 //! [`state`] the trained values, [`adapter_file`] the files on disk, [`presets`] the paper's counts.
 
 /// The example of README.md, compiled and run.
@@ -44,6 +44,7 @@ pub mod adapter;
 pub mod adapter_file;
 mod allocate;
 pub mod attach;
+pub mod base_precision;
 mod basis;
 pub mod budget;
 pub mod config;
@@ -76,6 +77,7 @@ pub use adapter_file::{
     load_adapter, load_named, load_renamed, read_header, save_adapter, save_named,
 };
 pub use attach::{attach, plan};
+pub use base_precision::BasePrecision;
 pub use config::{AdapterConfig, Init, Relu};
 pub use error::PeftError;
 pub use merge::{MergeReport, merge, merge_with_report};

@@ -14,7 +14,8 @@ use crate::inventory::{inventory, to_f32, values};
 /// ids and gradient settings. A model without factors (norms, full, frozen) is returned as it is.
 ///
 /// The sum is taken in f32 and rounded once to the element type of the weight, half precision
-/// included; a quantised weight becomes f32. [`merge_with_report`] tells what the rounding cost.
+/// included; a quantised weight becomes f32, and so do those that are kept in another
+/// [`base_precision`](crate::base_precision). [`merge_with_report`] tells what the rounding cost.
 ///
 /// # Errors
 /// [`PeftError::NonFinite`] when a merged weight is NaN or infinite, as after a diverged training
@@ -52,7 +53,8 @@ impl MergeReport {
 /// # Errors
 /// Those of [`merge`]; [`PeftError::Unreadable`].
 pub fn merge_with_report<M: Module>(model: M) -> Result<(M, MergeReport), PeftError> {
-    let adapters: BTreeMap<_, _> = adapters(&model).into_iter().collect();
+    let adapters = adapters(&model).into_iter();
+    let adapters: BTreeMap<_, _> = adapters.filter(|(_, on)| !on.parts.is_empty()).collect();
     let is_adapted = |path: &str| adapters.contains_key(path);
     let mut sums = values(&model, is_adapted)?;
     for param in inventory(&model) {

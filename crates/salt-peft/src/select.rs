@@ -118,7 +118,7 @@ fn extras(config: &AdapterConfig, params: &[FloatParam]) -> Result<BTreeSet<Stri
         trained.extend(found);
     }
     let mut whole = params.iter().filter(|p| trained.contains(&p.path));
-    match whole.find(|param| param.quantised) {
+    match whole.find(|param| param.is_quantised()) {
         Some(param) => Err(PeftError::InvalidSetting {
             setting: "modules_to_save",
             value: format!("`{}`, which is quantised", param.path),

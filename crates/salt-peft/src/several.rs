@@ -14,6 +14,7 @@ use crate::adapter::{Adapter, DEFAULT_ADAPTER, Part};
 use crate::adapter_file::Carried;
 use crate::allocate::Ranks;
 use crate::attach::{Attacher, build, report};
+use crate::base_precision::{rounded, widening};
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
 use crate::inspect::{adapters, exchange_all};
@@ -22,7 +23,7 @@ use crate::method::Scope;
 use crate::methods::Factors;
 use crate::report::AttachReport;
 use crate::select::{Selection, select};
-use crate::unload::unload;
+use crate::unload::take_off;
 use crate::whole::WholeFactors;
 
 /// One of the adapters that a model carries.
@@ -102,6 +103,15 @@ pub(crate) fn add_ranks<M: Module>(
         });
     }
     let selection = select(config, &base)?;
+    // The first adapter says what the base is.
+    let is_first = old.is_empty();
+    let model = match is_first {
+        true => rounded(model, config, &base, &selection)?,
+        false => {
+            config.base_precision.check_carried(&base)?;
+            model
+        }
+    };
     let built = build(&model, config, &base, &selection, chosen)?;
     let report = report(config, &base, &selection, &built.ranks);
     let mut new = built.adapters(name, config);
@@ -121,10 +131,15 @@ pub(crate) fn add_ranks<M: Module>(
             }
         }
     }
+    let kept_in = match is_first {
+        true => widening(&mut attached, config, &base, &selection)?,
+        false => None,
+    };
     let model = exchange_all(model, exchanged);
     let model = model.apply_reparameterization(Attacher {
         adapters: attached,
         trained: Some(BTreeSet::new()),
+        kept_in,
     });
     Ok((set_strengths(model, &[(name, 1.0)]), report))
 }
@@ -149,8 +164,12 @@ fn whole<M: Module>(
             config: Arc::clone(&config),
             factors: Factors::Whole(WholeFactors::new(values, first, &param.device)),
         };
-        let parts = vec![part];
-        Some((param.path.clone(), Adapter { parts, along: 0 }))
+        let adapter = Adapter {
+            parts: vec![part],
+            along: 0,
+            widens: false,
+        };
+        Some((param.path.clone(), adapter))
     });
     Ok(trained.collect())
 }
@@ -199,12 +218,13 @@ pub fn remove_adapter<M: Module>(model: M, name: &str) -> Result<M, PeftError> {
     for adapter in left.values_mut() {
         adapter.parts.retain(|part| part.name != name);
     }
-    left.retain(|_, adapter| !adapter.parts.is_empty());
+    left.retain(|_, adapter| adapter.widens || !adapter.parts.is_empty());
     let attacher = Attacher {
         adapters: left,
         trained: None,
+        kept_in: None,
     };
-    Ok(unload(model).apply_reparameterization(attacher))
+    Ok(take_off(model, |_| false).apply_reparameterization(attacher))
 }
 
 fn set_strengths<M: Module>(model: M, strengths: &[(&str, f64)]) -> M {

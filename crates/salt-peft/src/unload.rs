@@ -1,23 +1,34 @@
 //! Taking an adapter off again.
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::Tensor;
+use salt_kernels::widened;
 
+use crate::adapter::Adapter;
 use crate::inspect::adapters;
 
 /// Removes the factors and leaves every adapted weight as it was before [`attach`](fn@crate::attach),
-/// bit for bit and in its own element type. Adapters never change the weight they sit on;
+/// bit for bit and in its own element type; weights that [`base_precision`](crate::base_precision) rounded, as the f32
+/// values they were rounded to. Adapters never change the weight they sit on;
 /// to have both, merge or unload a clone, which shares its tensors with the model.
 ///
 /// Parameters trained whole (`modules_to_save`, norms, full) have no other value than the one they were
 /// trained to, and keep it. What was frozen stays frozen.
 #[doc(alias = "unmerge")]
 pub fn unload<M: Module>(model: M) -> M {
+    take_off(model, |adapter| adapter.widens)
+}
+
+/// Removes the factors and leaves every weight as it is kept, or in f32 where `widen` says so.
+pub(crate) fn take_off<M: Module>(model: M, widen: impl Fn(&Adapter) -> bool) -> M {
     let mut bases = Bases::default();
-    for (path, _) in adapters(&model) {
+    for (path, adapter) in adapters(&model) {
+        if widen(&adapter) {
+            bases.widen.insert(path.clone());
+        }
         bases.tensors.insert(path, None);
     }
     model.visit(&mut bases);
@@ -31,6 +42,8 @@ struct Bases {
     path: Vec<String>,
     /// By path: a `Tensor` of the parameter's rank, once seen.
     tensors: BTreeMap<String, Option<Box<dyn Any>>>,
+    /// Those of them that are given back in f32.
+    widen: BTreeSet<String>,
 }
 
 impl ModuleVisitor for Bases {
@@ -43,8 +56,13 @@ impl ModuleVisitor for Bases {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(tensor) = self.tensors.get_mut(&self.path.join(".")) {
-            *tensor = Some(Box::new(param.base()));
+        let path = self.path.join(".");
+        if let Some(tensor) = self.tensors.get_mut(&path) {
+            let base = param.base();
+            *tensor = Some(Box::new(match self.widen.contains(&path) {
+                true => widened(base),
+                false => base,
+            }));
         }
     }
 }

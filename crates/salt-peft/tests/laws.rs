@@ -137,7 +137,11 @@ fn trained<N: Net>(config: &AdapterConfig) -> N {
     }
 }
 
-fn train<N: Net>(mut model: N, steps: usize, mut look: impl FnMut(&BTreeMap<String, bool>)) -> N {
+pub(crate) fn train<N: Net>(
+    mut model: N,
+    steps: usize,
+    mut look: impl FnMut(&BTreeMap<String, bool>),
+) -> N {
     let mut optimizer = AdamWConfig::new().with_weight_decay(0.0).init();
     for _ in 0..steps {
         let mut loss = (model.outputs() - 0.3).powi_scalar(2).mean();

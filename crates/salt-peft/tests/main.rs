@@ -1,6 +1,7 @@
 //! The integration tests of `salt-peft`: laws of every method, parity with PyTorch and HF peft,
 //! properties over random shapes, and errors.
 
+mod base_precision;
 mod element_types;
 mod errors;
 mod files;

@@ -29,7 +29,7 @@ fn rows<N: Net>(method: &str) -> AdapterConfig {
 }
 
 /// The model with every trained value moved by a little, differently for each seed.
-fn moved<M: Module>(model: M, seed: f32) -> M {
+pub(crate) fn moved<M: Module>(model: M, seed: f32) -> M {
     let mut state = trainable_state(&model).expect("readable");
     for (at, data) in state.values_mut().enumerate() {
         let values = data.iter::<f32>().enumerate();

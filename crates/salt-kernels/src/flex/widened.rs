@@ -1,6 +1,5 @@
 //! Half precision to single, on all threads.
 
-use burn::backend::TensorMetadata;
 use burn::tensor::DType;
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};

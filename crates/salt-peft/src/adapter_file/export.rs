@@ -218,16 +218,11 @@ impl Layer {
                 "Give a rank to write the best approximation of that rank, or merge the adapter into the weights",
             )),
             None => {
-                let adapter = Adapter {
-                    parts: parts
-                        .iter()
-                        .map(|part| Part {
-                            strength: 1.0,
-                            ..(*part).clone()
-                        })
-                        .collect(),
-                    along: usize::from(shape.is_transposed()),
-                };
+                let all = parts.iter().map(|part| Part {
+                    strength: 1.0,
+                    ..(*part).clone()
+                });
+                let adapter = Adapter::on(shape, all.collect());
                 let device = adapter.devices().into_iter().next().unwrap_or_default();
                 let data = TensorData::new(base.to_vec(), shape.stored());
                 let base = Tensor::from_data(data, (&device, DType::F32));

@@ -43,10 +43,12 @@ use self::meant::Meant;
 use self::tensors::{KEY_PREFIX, StoredTensors, read_tensors, slots, tensor_bytes};
 use crate::adapter::DEFAULT_ADAPTER;
 use crate::attach::attach_ranks;
+use crate::base_precision::{BasePrecision, rounded};
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
 use crate::fingerprint::sha256;
-use crate::inventory::{FloatParam, values};
+use crate::inspect::adapters;
+use crate::inventory::{FloatParam, inventory, values};
 use crate::report::AttachReport;
 use crate::select::select;
 use crate::several::add_ranks;
@@ -284,6 +286,16 @@ fn load<M: Module>(model: M, name: &str, stored: Stored) -> Result<(M, AttachRep
         meant,
     } = stored;
     let is_foreign = meant.is_some();
+    // The base of such an adapter is the rounded one; beside others it is rounded already.
+    let model = match header.config.base_precision {
+        BasePrecision::F32 => model,
+        _ if !adapters(&model).is_empty() => model,
+        _ => {
+            let params = inventory(&model);
+            let selection = select(&header.config, &params)?;
+            rounded(model, &header.config, &params, &selection)?
+        }
+    };
     check_base(&model, &header)?;
     if let Some(meant) = meant {
         let base: Vec<FloatParam> = Carried::of(&model, name).base().cloned().collect();
