@@ -8,7 +8,7 @@ use burn::tensor::{DType, Tensor};
 
 use crate::adapter::{Adapter, DEFAULT_ADAPTER, Part, announce_composition};
 use crate::allocate::{Ranks, ranks};
-use crate::base_precision::{rounded, widening};
+use crate::base_precision::{self, rounded, widening};
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
 use crate::inspect::adapters;
@@ -68,6 +68,7 @@ pub(crate) fn attach_ranks<M: Module>(
 pub fn plan<M: Module>(model: &M, config: &AdapterConfig) -> Result<AttachReport, PeftError> {
     let params = unadapted(model)?;
     let selection = select(config, &params)?;
+    base_precision::check(config, &params, &selection)?;
     let decompositions = if config.ranks_by_spectrum() {
         let weights = read_targets(model, &params, &selection)?;
         decompose(&weights, &selection, |_| Spectrum::Full)?

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::str::FromStr;
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{DType, Tensor};
@@ -56,6 +57,20 @@ impl BasePrecision {
     }
 }
 
+impl FromStr for BasePrecision {
+    type Err = PeftError;
+
+    fn from_str(name: &str) -> Result<Self, PeftError> {
+        let all = [Self::F32, Self::F16, Self::Bf16];
+        let found = all.into_iter().find(|format| format.to_string() == name);
+        found.ok_or_else(|| PeftError::InvalidSetting {
+            setting: "base_precision",
+            value: format!("`{name}`"),
+            expected: "f32, f16 or bf16",
+        })
+    }
+}
+
 impl fmt::Display for BasePrecision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -90,8 +105,8 @@ fn kept<'a>(
         expected,
     };
     if weights.is_empty() {
-        let value = format!("{precision} with method `{}`", config.method);
-        return Err(invalid(value, "f32 where no weight stays frozen"));
+        let value = format!("{precision} where all weights are trained");
+        return Err(invalid(value, "f32, or weights that stay frozen"));
     }
     for param in &weights {
         if let Some(other) = param.dtype.filter(|dtype| *dtype != DType::F32) {
@@ -106,6 +121,18 @@ fn kept<'a>(
         }
     }
     Ok(Some((dtype, weights)))
+}
+
+/// That frozen weights can be kept as a configuration asks.
+///
+/// # Errors
+/// [`PeftError::InvalidSetting`], [`PeftError::UnsupportedPrecision`].
+pub(crate) fn check(
+    config: &AdapterConfig,
+    params: &[FloatParam],
+    selection: &Selection,
+) -> Result<(), PeftError> {
+    kept(config, params, selection).map(|_| ())
 }
 
 /// The model with its frozen weights rounded, still in f32.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base_precision::BasePrecision;
 use crate::error::PeftError;
+use crate::method::Scope;
 use crate::method_id::MethodId;
 use crate::rank::Rank;
 
@@ -166,6 +167,13 @@ impl AdapterConfig {
             rank.check("rank_pattern")?;
         }
         self.check_budget()?;
+        if method.scope() == Scope::Everything && self.base_precision != BasePrecision::F32 {
+            return Err(PeftError::InvalidSetting {
+                setting: "base_precision",
+                value: format!("{} with method `{}`", self.base_precision, self.method),
+                expected: "f32, because that method leaves no weight frozen",
+            });
+        }
         method.check(self)
     }
 

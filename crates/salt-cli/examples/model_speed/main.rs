@@ -25,6 +25,7 @@ mod timing;
 
 use burn::tensor::{Device, FloatDType};
 use clap::{Parser, ValueEnum};
+use salt_peft::BasePrecision;
 use serde::Serialize;
 
 use self::timing::Timing;
@@ -60,6 +61,9 @@ struct Args {
     /// Repeats that count
     #[arg(long, default_value_t = 3)]
     repeats: usize,
+    /// Format that frozen weights are kept in: f32, f16 or bf16
+    #[arg(long, default_value_t)]
+    base_precision: BasePrecision,
     /// Type of weights and activations
     #[arg(long, value_enum, default_value_t = Precision::F32)]
     precision: Precision,

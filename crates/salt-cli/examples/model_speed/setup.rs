@@ -16,9 +16,15 @@ pub(crate) fn model(args: &Args, device: &Device) -> Outcome<Sam> {
 
 /// The paper's setting of that name; otherwise the method on `qkv` and `proj`, with the prompt token.
 pub(crate) fn adapter(args: &Args) -> Outcome<AdapterConfig> {
-    if args.method.starts_with("paper-") {
-        return Ok(salt_peft::presets::config(&args.method)?);
-    }
+    let mut config = match args.method.starts_with("paper-") {
+        true => salt_peft::presets::config(&args.method)?,
+        false => on_attention(args)?,
+    };
+    config.base_precision = args.base_precision;
+    Ok(config)
+}
+
+fn on_attention(args: &Args) -> Outcome<AdapterConfig> {
     let id: MethodId = args.method.parse()?;
     let mut config = AdapterConfig::new(id);
     let reads = |key: &str| id.get().settings().contains(&key);

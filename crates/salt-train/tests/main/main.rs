@@ -1,6 +1,7 @@
 //! Runs of a scaled-down network on generated vessels, end to end; losses, rates and whole steps against others.
 
 mod bad_input;
+mod base_precision;
 mod determinism;
 mod devices;
 mod encoder;
