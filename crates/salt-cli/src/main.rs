@@ -6,6 +6,7 @@
 //! | [`device`], [`device_list`] | `--device`, and one file per backend; `--devices` |
 //! | [`failure`], [`library_errors`] | exit codes; errors of the libraries as message and hint |
 //! | [`screen`], [`progress`], [`transfer`], [`duration_words`] | standard output, standard error, bars and tables |
+//! | [`run_progress`] | the dashboard of a run |
 //! | [`interrupt`] | Ctrl-C and other signals that ask to stop |
 //! | [`checkpoint_model`], [`output_file`] | which model a weights file holds; where results go |
 //! | [`svd_cache`] | decompositions kept between runs |
@@ -22,6 +23,7 @@ mod library_errors;
 mod output_file;
 mod panic_report;
 mod progress;
+mod run_progress;
 mod screen;
 mod svd_cache;
 mod transfer;

@@ -34,7 +34,7 @@ impl Progress {
     }
 
     /// A stage ended: its bar goes, the next one starts afresh.
-    fn begin_stage(&mut self) {
+    pub(crate) fn begin_stage(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
@@ -43,7 +43,7 @@ impl Progress {
     }
 
     /// A line that stays.
-    fn keep(&self, text: &str) {
+    pub(crate) fn keep(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),
             None => screen::note(text),
@@ -104,17 +104,6 @@ impl Observer for Progress {
                 let what = format!("{epoch}loss {loss:.4}  {:.2} s/step", step_ms / 1e3);
                 self.advance(step, steps, &what, Some(from_seconds(step_ms / 1e3)));
             }
-            Event::Epoch(row) => {
-                let dice = row
-                    .val_dice
-                    .map_or_else(String::new, |dice| format!("  val Dice {dice:.4}"));
-                let best = if row.best { "  best so far" } else { "" };
-                self.keep(&format!(
-                    "epoch {}: train loss {:.4}{dice}{best}",
-                    row.epoch, row.train_loss
-                ));
-            }
-            Event::Warning(what) => self.keep(&format!("warning: {what}")),
             Event::Case {
                 index,
                 of,
@@ -129,8 +118,30 @@ impl Observer for Progress {
                 let what = mask.display().to_string();
                 self.advance(index as u64, of as u64, &what, None);
             }
-            _ => {}
+            event => {
+                if let Some(line) = line_to_keep(event) {
+                    self.keep(&line);
+                }
+            }
         }
+    }
+}
+
+/// The line of an event that is worth reading later.
+pub(crate) fn line_to_keep(event: Event<'_>) -> Option<String> {
+    match event {
+        Event::Epoch(row) => {
+            let dice = row
+                .val_dice
+                .map_or_else(String::new, |dice| format!("  val Dice {dice:.4}"));
+            let best = if row.best { "  best so far" } else { "" };
+            Some(format!(
+                "epoch {}: train loss {:.4}{dice}{best}",
+                row.epoch, row.train_loss
+            ))
+        }
+        Event::Warning(what) => Some(format!("warning: {what}")),
+        _ => None,
     }
 }
 

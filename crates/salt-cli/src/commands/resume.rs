@@ -10,7 +10,7 @@ use crate::device::DeviceName;
 use crate::device_list::DeviceList;
 use crate::failure::Failure;
 use crate::interrupt;
-use crate::progress::Progress;
+use crate::run_progress::{self, RunProgress};
 use crate::screen;
 
 /// Options of `salt resume`.
@@ -28,6 +28,8 @@ pub(crate) struct Args {
     /// Share every batch between several of one kind: cuda:0,cuda:1
     #[arg(long, value_name = "DEVICE,DEVICE", conflicts_with = "device")]
     devices: Option<DeviceList>,
+    #[command(flatten)]
+    progress: run_progress::Args,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
@@ -42,8 +44,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     };
     let machine = devices.machine()?;
     screen::note(format_args!("resuming on {devices}"));
-    let mut progress = Progress::new();
-    let mut session = Session::new(&mut progress, interrupt::listen()?);
+    let interrupt = interrupt::listen()?;
+    let mut progress = RunProgress::new(args.progress, &args.run, &interrupt);
+    let mut session = Session::new(&mut progress, interrupt);
     let outcome = salt_train::resume(&args.run, &machine, &mut session)?;
     drop(progress);
     run_outcome::show(&outcome, &args.run)

@@ -8,7 +8,7 @@ use super::run_outcome;
 use crate::device_list::TrainDevices;
 use crate::failure::Failure;
 use crate::interrupt;
-use crate::progress::Progress;
+use crate::run_progress::{self, RunProgress};
 
 /// Options of `salt train`.
 #[derive(Debug, clap::Args)]
@@ -28,13 +28,16 @@ pub(crate) struct Args {
     overrides: Vec<String>,
     #[command(flatten)]
     devices: TrainDevices,
+    #[command(flatten)]
+    progress: run_progress::Args,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let recipe = Recipe::read(&args.recipe, &args.overrides)?;
     let machine = args.devices.list().machine()?;
-    let mut progress = Progress::new();
-    let mut session = Session::new(&mut progress, interrupt::listen()?);
+    let interrupt = interrupt::listen()?;
+    let mut progress = RunProgress::new(args.progress, &args.out, &interrupt);
+    let mut session = Session::new(&mut progress, interrupt);
     let outcome = salt_train::train(&recipe, &args.out, &machine, &mut session)?;
     drop(progress);
     run_outcome::show(&outcome, &args.out)

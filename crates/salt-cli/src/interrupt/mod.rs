@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use salt_train::Interrupt;
 
 use crate::failure::Failure;
-use crate::screen;
+use crate::run_progress;
 
 /// 128 + SIGINT.
 const CTRL_C: u8 = 130;
@@ -24,10 +24,11 @@ pub(crate) fn listen() -> Result<Interrupt, Failure> {
     let flag = interrupt.clone();
     let heard = move |code: u8| {
         if let Err(first) = RECEIVED.compare_exchange(0, code, Ordering::SeqCst, Ordering::SeqCst) {
+            run_progress::leave();
             std::process::exit(i32::from(first));
         }
         flag.stop();
-        screen::note("stopping at the next safe point; once more leaves at once");
+        run_progress::say("stopping at the next safe point; once more leaves at once");
     };
     let outcome = system::on_signal(heard);
     outcome.map_err(|error| Failure::job(format!("cannot listen for Ctrl-C: {error}"), None))?;

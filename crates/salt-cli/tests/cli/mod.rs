@@ -2,6 +2,7 @@
 
 mod automask;
 mod bad_input;
+mod dashboard;
 mod data;
 mod determinism;
 mod doctor;

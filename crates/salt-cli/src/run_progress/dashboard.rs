@@ -1,0 +1,189 @@
+//! burn-train's terminal dashboard, fed with the events of a run.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use burn_train::Interrupter;
+use burn_train::logger::TrainingProgressLogger as _;
+use burn_train::metric::{
+    MetricDefinition, MetricEntry, MetricId, NumericAttributes, NumericEntry, SerializedEntry,
+};
+use burn_train::renderer::tui::TuiMetricsRendererWrapper;
+use burn_train::renderer::{MetricState, MetricsRenderer as _, MetricsRendererTraining as _};
+use salt_train::{Event, Interrupt};
+
+use super::terminal;
+
+pub(crate) use super::terminal::{leave, say};
+
+/// Exit code of a run that its owner ends without saving it: that of Ctrl-C.
+const KILLED: i32 = 130;
+
+/// What is drawn: name, unit, whether more is better.
+const METRICS: [(&str, Option<&str>, bool); 11] = [
+    ("Loss", None, false),
+    ("Learning rate", None, false),
+    ("Step", Some("s"), false),
+    ("Dice", None, true),
+    ("IoU", None, true),
+    ("clDice", None, true),
+    ("HD95", Some("px"), false),
+    ("ASSD", Some("px"), false),
+    ("NSD", None, true),
+    ("Precision", None, true),
+    ("Recall", None, true),
+];
+
+/// What the bar of the split counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Split {
+    Train,
+    Validation,
+}
+
+/// The dashboard on the screen; it goes when this is dropped.
+pub(crate) struct Dashboard {
+    renderer: TuiMetricsRendererWrapper,
+    interrupter: Interrupter,
+    interrupt: Interrupt,
+    ids: BTreeMap<&'static str, MetricId>,
+    split: Option<Split>,
+    /// Steps before the epoch that runs.
+    steps_before: u64,
+}
+
+impl Dashboard {
+    /// Whether this process has a terminal to itself.
+    pub(crate) fn has_place() -> bool {
+        terminal::is_ours()
+    }
+
+    /// Takes the screen, in an epoch of so many. There always is one; where the program was built without, there is none.
+    pub(crate) fn open(run: &str, epoch: u64, epochs: u64, interrupt: Interrupt) -> Option<Self> {
+        let interrupter = Interrupter::new();
+        terminal::remember();
+        let done = usize::try_from(epoch - 1).ok();
+        let mut renderer = TuiMetricsRendererWrapper::new(interrupter.clone(), done);
+        terminal::keep_signals();
+        let mut ids = BTreeMap::new();
+        for (name, unit, higher_is_better) in METRICS {
+            let id = MetricId::new(Arc::new(name.to_owned()));
+            ids.insert(name, id.clone());
+            renderer.register_metric(MetricDefinition {
+                metric_id: id,
+                name: Arc::new(name.to_owned()),
+                description: None,
+                attributes: NumericAttributes {
+                    unit: unit.map(str::to_owned),
+                    higher_is_better,
+                }
+                .into(),
+            });
+        }
+        renderer.start(epochs as usize, epoch as usize, None, Some(run));
+        Some(Self {
+            renderer,
+            interrupter,
+            interrupt,
+            ids,
+            split: None,
+            steps_before: 0,
+        })
+    }
+
+    /// Shows an event.
+    pub(crate) fn event(&mut self, event: Event<'_>) {
+        // Its key to end a run without saving panics, here too.
+        if catch_unwind(AssertUnwindSafe(|| self.show(event))).is_err() {
+            leave();
+            std::process::exit(KILLED);
+        }
+        if self.interrupter.should_stop() {
+            self.interrupt.stop();
+        }
+    }
+
+    fn show(&mut self, event: Event<'_>) {
+        match event {
+            Event::Step {
+                epoch,
+                epochs,
+                step,
+                steps,
+                loss,
+                lr,
+                step_ms,
+                ..
+            } => {
+                let in_epoch = (steps / epochs.max(1)).max(1);
+                self.steps_before = (epoch - 1) * in_epoch;
+                self.enter(Split::Train, in_epoch as usize);
+                for (name, value, text) in [
+                    ("Loss", loss, format!("{loss:.4}")),
+                    ("Learning rate", lr, format!("{lr:.2e}")),
+                    ("Step", step_ms / 1e3, format!("{:.2} s", step_ms / 1e3)),
+                ] {
+                    let state = self.state(name, value, text);
+                    self.renderer.update_train(state);
+                }
+                let done = step.saturating_sub(self.steps_before);
+                self.renderer.update_split(done as usize);
+            }
+            Event::Case { index, of, .. } => {
+                self.enter(Split::Validation, of);
+                self.renderer.update_split(index);
+            }
+            Event::Epoch(row) => {
+                let mut scores = vec![("Dice", row.val_dice), ("IoU", row.val_iou)];
+                if let Some(full) = row.full {
+                    scores.extend([
+                        ("clDice", full.val_cldice),
+                        ("HD95", full.val_hd95),
+                        ("ASSD", full.val_assd),
+                        ("NSD", full.val_nsd),
+                        ("Precision", full.val_precision),
+                        ("Recall", full.val_recall),
+                    ]);
+                }
+                for (name, value) in scores {
+                    let Some(value) = value else { continue };
+                    let state = self.state(name, value, format!("{value:.4}"));
+                    self.renderer.update_valid(state);
+                }
+                self.renderer.update_epoch(row.epoch as usize);
+            }
+            Event::Warning(_) => self.renderer.log_event_training("Warnings".into()),
+            _ => {}
+        }
+    }
+
+    fn enter(&mut self, split: Split, items: usize) {
+        if self.split != Some(split) {
+            self.split = Some(split);
+            self.renderer.start_split(
+                match split {
+                    Split::Train => "train",
+                    Split::Validation => "valid",
+                },
+                items,
+            );
+        }
+    }
+
+    fn state(&self, name: &'static str, value: f64, formatted: String) -> MetricState {
+        let entry = SerializedEntry {
+            formatted,
+            serialized: value.to_string(),
+        };
+        let entry = MetricEntry::new(self.ids[name].clone(), entry);
+        MetricState::Numeric(entry, Some(NumericEntry::Value(value)))
+    }
+}
+
+impl Drop for Dashboard {
+    fn drop(&mut self) {
+        // The renderer, which is dropped after this, gives the screen back.
+        terminal::forget();
+    }
+}
