@@ -1,7 +1,6 @@
 //! Progress of long work on standard error: a bar on a terminal, plain lines anywhere else. Both
 //! say how much time is left.
 
-use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -26,7 +25,7 @@ impl Progress {
     /// Nothing to show yet.
     pub(crate) fn new() -> Self {
         Self {
-            terminal: std::io::stderr().is_terminal(),
+            terminal: screen::can_draw(),
             bar: None,
             pace: None,
             last_line: None,

@@ -53,6 +53,11 @@ pub(crate) fn error(message: &str, hint: Option<&str>) {
     }
 }
 
+/// Whether standard error is a terminal that can do more than lines. On one that cannot a bar shows nothing at all.
+pub(crate) fn can_draw() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
 /// Colours only on a terminal whose owner has not set `NO_COLOR` (no-color.org: to anything but
 /// the empty string).
 fn colours() -> bool {

@@ -1,6 +1,5 @@
 //! A download on standard error: a bar on a terminal, plain lines anywhere else. Both say how much time is left.
 
-use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -34,7 +33,7 @@ impl Transfer {
     pub(crate) fn new(what: &'static str) -> Self {
         Self {
             what,
-            terminal: std::io::stderr().is_terminal(),
+            terminal: screen::can_draw(),
             bar: None,
             last_line: None,
             since: None,

@@ -24,7 +24,10 @@ impl Progress {
     /// Progress over `total` cells.
     pub(crate) fn new(total: usize) -> Self {
         let now = Instant::now();
-        let bar = std::io::stderr().is_terminal().then(|| bar(total));
+        // On a terminal that only has lines a bar shows nothing.
+        let lines_only = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let draws = std::io::stderr().is_terminal() && !lines_only;
+        let bar = draws.then(|| bar(total));
         Self {
             total,
             done: 0,

@@ -10,7 +10,7 @@ use crate::device::DeviceName;
 use crate::device_list::DeviceList;
 use crate::failure::Failure;
 use crate::interrupt;
-use crate::run_progress::{self, RunProgress};
+use crate::run_progress::{DashboardArgs, RunProgress};
 use crate::screen;
 
 /// Options of `salt resume`.
@@ -29,7 +29,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DEVICE,DEVICE", conflicts_with = "device")]
     devices: Option<DeviceList>,
     #[command(flatten)]
-    progress: run_progress::Args,
+    progress: DashboardArgs,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {

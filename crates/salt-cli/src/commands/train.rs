@@ -8,7 +8,7 @@ use super::run_outcome;
 use crate::device_list::TrainDevices;
 use crate::failure::Failure;
 use crate::interrupt;
-use crate::run_progress::{self, RunProgress};
+use crate::run_progress::{DashboardArgs, RunProgress};
 
 /// Options of `salt train`.
 #[derive(Debug, clap::Args)]
@@ -29,7 +29,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     devices: TrainDevices,
     #[command(flatten)]
-    progress: run_progress::Args,
+    progress: DashboardArgs,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {

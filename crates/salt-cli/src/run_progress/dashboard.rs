@@ -13,7 +13,7 @@ use burn_train::renderer::tui::TuiMetricsRendererWrapper;
 use burn_train::renderer::{MetricState, MetricsRenderer as _, MetricsRendererTraining as _};
 use salt_train::{Event, Interrupt};
 
-use super::terminal;
+use super::terminal::{self, Taken};
 
 pub(crate) use super::terminal::{leave, say};
 
@@ -45,6 +45,8 @@ enum Split {
 /// The dashboard on the screen; it goes when this is dropped.
 pub(crate) struct Dashboard {
     renderer: TuiMetricsRendererWrapper,
+    /// Behind the renderer, which gives the screen back when it is dropped.
+    _terminal: Taken,
     interrupter: Interrupter,
     interrupt: Interrupt,
     ids: BTreeMap<&'static str, MetricId>,
@@ -62,31 +64,17 @@ impl Dashboard {
     /// Takes the screen, in an epoch of so many. There always is one; where the program was built without, there is none.
     pub(crate) fn open(run: &str, epoch: u64, epochs: u64, interrupt: Interrupt) -> Option<Self> {
         let interrupter = Interrupter::new();
-        terminal::remember();
+        let terminal = Taken::now();
         let done = usize::try_from(epoch - 1).ok();
         let mut renderer = TuiMetricsRendererWrapper::new(interrupter.clone(), done);
         terminal::keep_signals();
-        let mut ids = BTreeMap::new();
-        for (name, unit, higher_is_better) in METRICS {
-            let id = MetricId::new(Arc::new(name.to_owned()));
-            ids.insert(name, id.clone());
-            renderer.register_metric(MetricDefinition {
-                metric_id: id,
-                name: Arc::new(name.to_owned()),
-                description: None,
-                attributes: NumericAttributes {
-                    unit: unit.map(str::to_owned),
-                    higher_is_better,
-                }
-                .into(),
-            });
-        }
         renderer.start(epochs as usize, epoch as usize, None, Some(run));
         Some(Self {
             renderer,
+            _terminal: terminal,
             interrupter,
             interrupt,
-            ids,
+            ids: BTreeMap::new(),
             split: None,
             steps_before: 0,
         })
@@ -171,19 +159,35 @@ impl Dashboard {
         }
     }
 
-    fn state(&self, name: &'static str, value: f64, formatted: String) -> MetricState {
+    /// A value of one of [`METRICS`], each of which is made known with its first.
+    fn state(&mut self, name: &'static str, value: f64, formatted: String) -> MetricState {
+        let id = match self.ids.get(name) {
+            Some(id) => id.clone(),
+            None => self.register(name),
+        };
         let entry = SerializedEntry {
             formatted,
             serialized: value.to_string(),
         };
-        let entry = MetricEntry::new(self.ids[name].clone(), entry);
+        let entry = MetricEntry::new(id, entry);
         MetricState::Numeric(entry, Some(NumericEntry::Value(value)))
     }
-}
 
-impl Drop for Dashboard {
-    fn drop(&mut self) {
-        // The renderer, which is dropped after this, gives the screen back.
-        terminal::forget();
+    fn register(&mut self, name: &'static str) -> MetricId {
+        let known = METRICS.iter().find(|(known, ..)| *known == name);
+        let (_, unit, higher_is_better) = known.copied().unwrap_or((name, None, false));
+        let id = MetricId::new(Arc::new(name.to_owned()));
+        self.renderer.register_metric(MetricDefinition {
+            metric_id: id.clone(),
+            name: Arc::new(name.to_owned()),
+            description: None,
+            attributes: NumericAttributes {
+                unit: unit.map(str::to_owned),
+                higher_is_better,
+            }
+            .into(),
+        });
+        self.ids.insert(name, id.clone());
+        id
     }
 }

@@ -24,7 +24,7 @@ pub(crate) use self::dashboard::{leave, say};
 
 /// How a run is shown.
 #[derive(Clone, Copy, Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct DashboardArgs {
     /// In a terminal, show a bar instead of the dashboard
     #[arg(long)]
     no_dashboard: bool,
@@ -43,7 +43,7 @@ pub(crate) struct RunProgress {
 
 impl RunProgress {
     /// Nothing to show yet of the run in that folder. Who ends it in the dashboard sets the interrupt.
-    pub(crate) fn new(args: Args, run: &Path, interrupt: &Interrupt) -> Self {
+    pub(crate) fn new(args: DashboardArgs, run: &Path, interrupt: &Interrupt) -> Self {
         Self {
             bar: Progress::new(),
             dashboard: None,

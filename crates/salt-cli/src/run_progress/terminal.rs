@@ -34,20 +34,25 @@ fn before() -> std::sync::MutexGuard<'static, Option<Termios>> {
 /// and it is not in the background.
 pub(super) fn is_ours() -> bool {
     let stdin = std::io::stdin();
-    let can_draw = std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");
     let all = stdin.is_terminal() && std::io::stdout().is_terminal();
     let in_front = || tcgetpgrp(&stdin).is_ok_and(|group| group == getpgrp());
-    can_draw && all && std::io::stderr().is_terminal() && in_front()
+    screen::can_draw() && all && in_front()
 }
 
-/// Before a dashboard opens.
-pub(super) fn remember() {
-    *before() = tcgetattr(std::io::stdin()).ok();
+/// A terminal that a dashboard has taken, from before it does until after it has given it back.
+pub(super) struct Taken(());
+
+impl Taken {
+    pub(super) fn now() -> Self {
+        *before() = tcgetattr(std::io::stdin()).ok();
+        Self(())
+    }
 }
 
-/// After it was closed.
-pub(super) fn forget() {
-    *before() = None;
+impl Drop for Taken {
+    fn drop(&mut self) {
+        *before() = None;
+    }
 }
 
 /// Waits until the dashboard has its keys, and gives Ctrl-C back its meaning. Keys that would stop the process where it is,

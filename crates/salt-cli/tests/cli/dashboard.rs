@@ -167,8 +167,8 @@ fn leaving_at_once_gives_the_terminal_back() {
     }
     let inputs = Inputs::new();
     for (run, keys) in [("twice", [CTRL_C, CTRL_C]), ("killed", ["q", "k"])] {
-        let first = &["train.samples_per_epoch=3000", "train.batch_size=300"];
-        let mut terminal = Terminal::start(&inputs.train(run, first), "xterm-256color");
+        let long = &["train.samples_per_epoch=6000", "train.batch_size=3000"];
+        let mut terminal = Terminal::start(&inputs.train(run, long), "xterm-256color");
         terminal.until("Loss");
         for key in keys {
             terminal.press(key);

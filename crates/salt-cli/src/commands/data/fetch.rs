@@ -1,6 +1,5 @@
 //! `salt data fetch`: a published set as a folder that can be trained on.
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use salt_data::Split;
@@ -129,7 +128,7 @@ impl Display {
         Self {
             narration: Narration::new(),
             transfer: None,
-            terminal: std::io::stderr().is_terminal(),
+            terminal: screen::can_draw(),
         }
     }
 
