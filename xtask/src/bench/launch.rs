@@ -71,6 +71,7 @@ pub(crate) fn run(
         .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot start {}", command.get_program().display()))?;
+    stop.cell_is(child.id());
     let (sender, lines) = mpsc::channel();
     if let Some(stdout) = child.stdout.take() {
         forward(stdout, Stream::Out, sender.clone());
@@ -110,6 +111,7 @@ pub(crate) fn run(
             }
         }
     }
+    stop.cell_is(0);
     let status = wait(&mut child)?;
     if status.success() {
         return Ok(Outcome::Finished);

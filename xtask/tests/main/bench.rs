@@ -17,6 +17,7 @@ case $1 in
     resume) run=$2 ;;
 esac
 cell=$(basename "$run")
+echo $$ > "$here/salt-process"
 echo "$1 $cell" >> "$here/salt-calls"
 stop=
 trap 'stop=1; echo "stopping at the next safe point; once more leaves at once" >&2' TERM

@@ -64,6 +64,14 @@ fn the_second_signal_leaves_at_once_with_the_code_of_the_first() {
     send("-INT", &child);
     let text = ended(&child.wait_with_output().unwrap(), 143);
     assert!(!text.contains("Stopped in"), "{text}");
+    let cell = format!("/proc/{}", bench.read("salt-process").trim());
+    let lives = || std::fs::exists(&cell).unwrap();
+    let mut waits = 0;
+    while lives() && waits < 100 {
+        sleep(Duration::from_millis(20));
+        waits += 1;
+    }
+    assert!(!lives(), "the cell lives on");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 mod system;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 
 use anyhow::Context as _;
 
@@ -23,6 +23,8 @@ pub(crate) struct Stop {
     time_is_up: Arc<AtomicBool>,
     /// Exit code of the first signal; 0 before one came, and in a task.
     code: Arc<AtomicU8>,
+    /// Process number of the cell that runs, 0 where none does.
+    cell: Arc<AtomicU32>,
 }
 
 impl Stop {
@@ -34,6 +36,7 @@ impl Stop {
             let order = Ordering::SeqCst;
             // The second time, at once: the cell's checkpoints are whole at any moment.
             if let Err(first) = heard.code.compare_exchange(0, code, order, order) {
+                system::end(heard.cell.load(order));
                 std::process::exit(i32::from(first));
             }
             heard.asked.store(true, order);
@@ -48,6 +51,11 @@ impl Stop {
         let stop = Self::default();
         system::listen(&stop.asked, &stop.time_is_up).context("cannot listen for signals")?;
         Ok(stop)
+    }
+
+    /// Say which process a cell is, or with 0 that it is at its end: who leaves at once takes it along.
+    pub(crate) fn cell_is(&self, process: u32) {
+        self.cell.store(process, Ordering::SeqCst);
     }
 
     /// Whether to stop.

@@ -49,6 +49,15 @@ pub(super) fn listen(asked: &Arc<AtomicBool>, time_is_up: &Arc<AtomicBool>) -> i
     Ok(())
 }
 
+/// End a process at once, unless it is 0.
+pub(super) fn end(process: u32) {
+    let process = i32::try_from(process).ok().and_then(Pid::from_raw);
+    if let Some(process) = process {
+        // One that has ended meanwhile needs no end.
+        let _ = kill_process(process, Signal::KILL);
+    }
+}
+
 /// Ask a process to save and stop.
 pub(crate) fn tell(child: &Child) -> io::Result<()> {
     kill_process(Pid::from_child(child), Signal::TERM).map_err(Into::into)
