@@ -33,6 +33,8 @@ use crate::weight::{WeightShape, torch_dims};
 /// no weights of linear layers or convolutions; ranks above a layer's limit; weights that are not
 /// finite; a model that already carries an adapter; a `base_precision` that the device or the base does not allow.
 pub fn attach<M: Module>(model: M, config: &AdapterConfig) -> Result<(M, AttachReport), PeftError> {
+    let params = unadapted(&model)?;
+    base_precision::check(config, &params, &select(config, &params)?)?;
     attach_ranks(model, config, None)
 }
 
@@ -337,7 +339,9 @@ impl Reparameterizer for Attacher {
         };
         announce_composition();
         let param = match self.kept_in {
-            Some(dtype) if adapter.widens => param.map(|weight| weight.cast(dtype).detach()),
+            Some(dtype) if adapter.widens => {
+                param.map(|weight| base_precision::kept_in(dtype, weight))
+            }
             _ => param,
         };
         (param, Some(adapter))

@@ -10,13 +10,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{DType, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::adapter::Adapter;
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
-use crate::inventory::FloatParam;
+use crate::inventory::{FloatParam, to_f32};
 use crate::select::Selection;
 
 /// The format that frozen weights are kept in.
@@ -43,16 +43,12 @@ impl BasePrecision {
         }
     }
 
-    /// That an adapter beside others asks for no other base than they have.
-    pub(crate) fn check_carried(self, base: &[FloatParam]) -> Result<(), PeftError> {
-        let kept = base.iter().find_map(|param| param.half_precision());
-        match self.dtype() {
-            Some(asked) if kept != Some(asked) => Err(PeftError::InvalidSetting {
-                setting: "base_precision",
-                value: format!("{self} beside adapters whose base is not kept so"),
-                expected: "the format that the base of the other adapters is kept in, or to be left out",
-            }),
-            _ => Ok(()),
+    /// What the frozen weights of a model are kept in.
+    pub(crate) fn carried(base: &[FloatParam]) -> Self {
+        match base.iter().find_map(FloatParam::half_precision) {
+            Some(DType::F16) => Self::F16,
+            Some(_) => Self::Bf16,
+            None => Self::F32,
         }
     }
 }
@@ -81,19 +77,59 @@ impl fmt::Display for BasePrecision {
     }
 }
 
-/// The frozen weights of a selection and their format; `None` where they stay as they are.
+/// Refuses an adapter beside others that asks for another base than they have.
 ///
 /// # Errors
-/// [`PeftError::InvalidSetting`] where there are none, or none in f32; [`PeftError::UnsupportedPrecision`].
-fn kept<'a>(
+/// [`PeftError::InvalidSetting`].
+pub(crate) fn check_carried(config: &AdapterConfig, base: &[FloatParam]) -> Result<(), PeftError> {
+    let (asked, carried) = (config.base_precision, BasePrecision::carried(base));
+    match asked == carried {
+        true => Ok(()),
+        false => Err(PeftError::InvalidSetting {
+            setting: "base_precision",
+            value: format!("{asked} beside adapters over a base in {carried}"),
+            expected: "what the base of the other adapters is kept in",
+        }),
+    }
+}
+
+/// Refuses a format that frozen weights cannot be computed with where they lie.
+///
+/// # Errors
+/// [`PeftError::UnsupportedPrecision`], and those of [`weights`].
+pub(crate) fn check(
+    config: &AdapterConfig,
+    params: &[FloatParam],
+    selection: &Selection,
+) -> Result<(), PeftError> {
+    let precision = config.base_precision;
+    let Some(dtype) = precision.dtype() else {
+        return Ok(());
+    };
+    let weights = weights(config, params, selection)?;
+    match weights.iter().find(|param| !has(param, dtype)) {
+        None => Ok(()),
+        Some(param) => Err(PeftError::UnsupportedPrecision {
+            precision,
+            device: format!("{:?}", param.device.clone().without_autodiff()),
+        }),
+    }
+}
+
+fn has(param: &FloatParam, dtype: DType) -> bool {
+    param.device.supports_dtype(dtype)
+}
+
+/// The frozen weights of a selection.
+///
+/// # Errors
+/// [`PeftError::InvalidSetting`] where there are none, or some are not in f32.
+fn weights<'a>(
     config: &AdapterConfig,
     params: &'a [FloatParam],
     selection: &Selection,
-) -> Result<Option<(DType, Vec<&'a FloatParam>)>, PeftError> {
+) -> Result<Vec<&'a FloatParam>, PeftError> {
     let precision = config.base_precision;
-    let Some(dtype) = precision.dtype() else {
-        return Ok(None);
-    };
     let is_kept = |param: &&FloatParam| {
         let is_weight = param.is_adaptable() && param.module_path().is_some();
         is_weight && !selection.trained.contains(&param.path)
@@ -108,80 +144,59 @@ fn kept<'a>(
         let value = format!("{precision} where all weights are trained");
         return Err(invalid(value, "f32, or weights that stay frozen"));
     }
-    for param in &weights {
-        if let Some(other) = param.dtype.filter(|dtype| *dtype != DType::F32) {
-            let value = format!("{precision}, and `{}` is kept in {other:?}", param.path);
-            return Err(invalid(value, "a base in f32, or no `base_precision`"));
-        }
-        if !param.device.supports_dtype(dtype) {
-            return Err(PeftError::UnsupportedPrecision {
-                precision,
-                device: format!("{:?}", param.device.clone().without_autodiff()),
-            });
+    let foreign = |param: &&&FloatParam| param.dtype.is_some_and(|dtype| dtype != DType::F32);
+    match weights.iter().find(foreign) {
+        None => Ok(weights),
+        Some(param) => {
+            let kept = param.dtype.map(|dtype| format!("{dtype:?}"));
+            let kept = kept.unwrap_or_default();
+            let value = format!("{precision}, and `{}` is kept in {kept}", param.path);
+            Err(invalid(value, "a base in f32, or no `base_precision`"))
         }
     }
-    Ok(Some((dtype, weights)))
 }
 
-/// That frozen weights can be kept as a configuration asks.
+/// The model with its frozen weights rounded, still in f32. It is the host that rounds: devices differ in how they do it.
 ///
 /// # Errors
-/// [`PeftError::InvalidSetting`], [`PeftError::UnsupportedPrecision`].
-pub(crate) fn check(
-    config: &AdapterConfig,
-    params: &[FloatParam],
-    selection: &Selection,
-) -> Result<(), PeftError> {
-    kept(config, params, selection).map(|_| ())
-}
-
-/// The model with its frozen weights rounded, still in f32.
-///
-/// # Errors
-/// Those of [`kept`]; [`PeftError::NonFinite`] for a weight beyond the range of the format.
+/// Those of [`weights`]; [`PeftError::Unreadable`]; [`PeftError::NonFinite`] for a weight beyond the range of the
+/// format.
 pub(crate) fn rounded<M: Module>(
     model: M,
     config: &AdapterConfig,
     params: &[FloatParam],
     selection: &Selection,
 ) -> Result<M, PeftError> {
-    let Some((dtype, weights)) = kept(config, params, selection)? else {
+    let Some(dtype) = config.base_precision.dtype() else {
         return Ok(model);
     };
+    let weights = weights(config, params, selection)?.into_iter();
     let mut rounder = Rounder {
         path: Vec::new(),
-        weights: weights.iter().map(|param| param.path.clone()).collect(),
+        weights: weights.map(|param| param.path.clone()).collect(),
         dtype,
-        not_finite: None,
+        outcome: Ok(()),
     };
     let model = model.map(&mut rounder);
-    match rounder.not_finite {
-        None => Ok(model),
-        Some(path) => Err(PeftError::NonFinite {
-            path,
-            context: match config.base_precision {
-                BasePrecision::F16 => " in f16, which ends at 65504; bf16 has the range of f32",
-                _ => "",
-            },
-        }),
-    }
+    rounder.outcome.map(|()| model)
 }
 
 /// Adds to the adapters of a model, by the path of their weight, that frozen weights are kept in fewer bits, and returns
-/// the format.
+/// the format. Where a device does not have it, they stay the f32 values they were rounded to.
 ///
 /// # Errors
-/// Those of [`kept`].
+/// Those of [`weights`].
 pub(crate) fn widening(
     adapters: &mut BTreeMap<String, Adapter>,
     config: &AdapterConfig,
     params: &[FloatParam],
     selection: &Selection,
 ) -> Result<Option<DType>, PeftError> {
-    let Some((dtype, weights)) = kept(config, params, selection)? else {
+    let Some(dtype) = config.base_precision.dtype() else {
         return Ok(None);
     };
-    for param in weights {
+    let weights = weights(config, params, selection)?.into_iter();
+    for param in weights.filter(|param| has(param, dtype)) {
         let adapter = adapters.entry(param.path.clone());
         let adapter = adapter.or_insert_with(|| Adapter::on(&param.weight_shape(), Vec::new()));
         adapter.widens = true;
@@ -189,11 +204,18 @@ pub(crate) fn widening(
     Ok(Some(dtype))
 }
 
+/// The same values in a format that has them exactly, brought there by the host: a device may lose the smallest.
+pub(crate) fn kept_in<const D: usize>(dtype: DType, weight: Tensor<D>) -> Tensor<D> {
+    let device = weight.device();
+    let data = weight.into_data().convert_dtype(dtype);
+    Tensor::from_data(data, (&device, dtype))
+}
+
 struct Rounder {
     path: Vec<String>,
     weights: BTreeSet<String>,
     dtype: DType,
-    not_finite: Option<String>,
+    outcome: Result<(), PeftError>,
 }
 
 impl ModuleMapper for Rounder {
@@ -207,16 +229,34 @@ impl ModuleMapper for Rounder {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let path = self.path.join(".");
-        if !self.weights.contains(&path) {
+        if self.outcome.is_err() || !self.weights.contains(&path) {
             return param;
         }
-        param.map(|weight| {
-            let is_trained = weight.is_require_grad();
-            let weight = weight.cast(self.dtype).cast(DType::F32).detach();
-            if !weight.clone().is_finite().all().into_scalar::<bool>() {
-                self.not_finite.get_or_insert(path);
+        match self.round(&path, param.base()) {
+            Ok(rounded) => param.map(|weight| rounded.set_require_grad(weight.is_require_grad())),
+            Err(error) => {
+                self.outcome = Err(error);
+                param
             }
-            weight.set_require_grad(is_trained)
-        })
+        }
+    }
+}
+
+impl Rounder {
+    fn round<const D: usize>(&self, path: &str, weight: Tensor<D>) -> Result<Tensor<D>, PeftError> {
+        let device = weight.device();
+        let shape = weight.dims();
+        let data = TensorData::new(to_f32(path, weight)?, shape);
+        let rounded = data.convert_dtype(self.dtype).convert_dtype(DType::F32);
+        if rounded.iter::<f32>().any(|value| !value.is_finite()) {
+            return Err(PeftError::NonFinite {
+                path: path.into(),
+                context: match self.dtype {
+                    DType::F16 => " in f16, which ends at 65504; bf16 has the range of f32",
+                    _ => "",
+                },
+            });
+        }
+        Ok(Tensor::from_data(rounded, (&device, DType::F32)))
     }
 }

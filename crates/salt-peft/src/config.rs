@@ -82,7 +82,7 @@ pub struct AdapterConfig {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub modules_to_save: Vec<String>,
     /// The format that frozen weights of linear layers and convolutions are kept in, see
-    /// [`base_precision`](crate::base_precision).
+    /// [`base_precision`](crate::base_precision). Adapters on one model share it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub base_precision: BasePrecision,
     /// Seed of the factors' starting values.

@@ -14,16 +14,16 @@ use crate::adapter::{Adapter, DEFAULT_ADAPTER, Part};
 use crate::adapter_file::Carried;
 use crate::allocate::Ranks;
 use crate::attach::{Attacher, build, report};
-use crate::base_precision::{rounded, widening};
+use crate::base_precision::{self, rounded, widening};
 use crate::config::AdapterConfig;
 use crate::error::PeftError;
 use crate::inspect::{adapters, exchange_all};
-use crate::inventory::{FloatParam, values};
+use crate::inventory::{FloatParam, inventory, values};
 use crate::method::Scope;
 use crate::methods::Factors;
 use crate::report::AttachReport;
 use crate::select::{Selection, select};
-use crate::unload::take_off;
+use crate::unload::unload;
 use crate::whole::WholeFactors;
 
 /// One of the adapters that a model carries.
@@ -73,6 +73,10 @@ pub fn add_adapter<M: Module>(
     name: &str,
     config: &AdapterConfig,
 ) -> Result<(M, AttachReport), PeftError> {
+    if adapters(&model).is_empty() {
+        let params = inventory(&model);
+        base_precision::check(config, &params, &select(config, &params)?)?;
+    }
     add_ranks(model, name, config, None)
 }
 
@@ -108,7 +112,7 @@ pub(crate) fn add_ranks<M: Module>(
     let model = match is_first {
         true => rounded(model, config, &base, &selection)?,
         false => {
-            config.base_precision.check_carried(&base)?;
+            base_precision::check_carried(config, &base)?;
             model
         }
     };
@@ -164,11 +168,7 @@ fn whole<M: Module>(
             config: Arc::clone(&config),
             factors: Factors::Whole(WholeFactors::new(values, first, &param.device)),
         };
-        let adapter = Adapter {
-            parts: vec![part],
-            along: 0,
-            widens: false,
-        };
+        let adapter = Adapter::on(&param.weight_shape(), vec![part]);
         Some((param.path.clone(), adapter))
     });
     Ok(trained.collect())
@@ -218,13 +218,17 @@ pub fn remove_adapter<M: Module>(model: M, name: &str) -> Result<M, PeftError> {
     for adapter in left.values_mut() {
         adapter.parts.retain(|part| part.name != name);
     }
-    left.retain(|_, adapter| adapter.widens || !adapter.parts.is_empty());
+    // Taking all off would bring a base in half precision to f32 for a moment, as a whole.
+    if left.values().any(|adapter| adapter.widens) {
+        return Ok(exchange_all(model, left));
+    }
+    left.retain(|_, adapter| !adapter.parts.is_empty());
     let attacher = Attacher {
         adapters: left,
         trained: None,
         kept_in: None,
     };
-    Ok(take_off(model, |_| false).apply_reparameterization(attacher))
+    Ok(unload(model).apply_reparameterization(attacher))
 }
 
 fn set_strengths<M: Module>(model: M, strengths: &[(&str, f64)]) -> M {

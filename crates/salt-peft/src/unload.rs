@@ -7,7 +7,6 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 use salt_kernels::widened;
 
-use crate::adapter::Adapter;
 use crate::inspect::adapters;
 
 /// Removes the factors and leaves every adapted weight as it was before [`attach`](fn@crate::attach),
@@ -19,14 +18,9 @@ use crate::inspect::adapters;
 /// trained to, and keep it. What was frozen stays frozen.
 #[doc(alias = "unmerge")]
 pub fn unload<M: Module>(model: M) -> M {
-    take_off(model, |adapter| adapter.widens)
-}
-
-/// Removes the factors and leaves every weight as it is kept, or in f32 where `widen` says so.
-pub(crate) fn take_off<M: Module>(model: M, widen: impl Fn(&Adapter) -> bool) -> M {
     let mut bases = Bases::default();
     for (path, adapter) in adapters(&model) {
-        if widen(&adapter) {
+        if adapter.widens {
             bases.widen.insert(path.clone());
         }
         bases.tensors.insert(path, None);

@@ -57,7 +57,11 @@ impl ModuleMapper for Round<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let path = self.path.join(".");
         match path.ends_with(".weight") && !self.trained.contains(&path) {
-            true => param.map(|weight| weight.cast(self.dtype).cast(DType::F32).detach()),
+            true => param.map(|weight| {
+                let device = weight.device();
+                let data = weight.into_data().convert_dtype(self.dtype);
+                Tensor::from_data(data.convert_dtype(DType::F32), &device)
+            }),
             false => param,
         }
     }
@@ -194,7 +198,10 @@ fn adapters_with_names_share_a_base_in_half_precision() {
         let (loaded, _) = load_named(base(), "again", dir.path()).expect("over the base in f32");
         assert_eq!(bits(loaded.outputs()), bits(two.outputs()));
 
-        // Another format than that of the others, and an adapter of a base that was not rounded.
+        // Another format than that of the others, said or left out, and an adapter of a base that was not rounded.
+        let left_out = config::<Mlp>("lora".parse().expect("registered"));
+        let error = add_adapter(two.clone(), "third", &left_out).expect_err("the base is rounded");
+        assert!(error.to_string().contains("base_precision"), "{error}");
         let (plain, _) = add_adapter(base(), "first", &salt()).expect("sound");
         let error = add_adapter(plain, "second", &other(precision)).expect_err("not rounded");
         assert!(error.to_string().contains("base_precision"), "{error}");
@@ -206,6 +213,35 @@ fn adapters_with_names_share_a_base_in_half_precision() {
         .expect("saved");
         let error = load_named(two, "third", dir.path()).expect_err("another base");
         assert!(matches!(error, PeftError::WrongBase { .. }), "{error}");
+    }
+}
+
+/// An adapter trained on another device is used on one that does not have the format of its base.
+#[test]
+fn what_was_trained_elsewhere_is_loaded_over_the_rounded_values() {
+    for precision in [BasePrecision::F16, BasePrecision::Bf16] {
+        let dtype = precision.dtype().expect("a format");
+        let rounded = Mlp::new(1, &device()).map(&mut Round {
+            path: Vec::new(),
+            dtype,
+            trained: &[],
+        });
+        let (model, _) = attach(rounded, &salt()).expect("sound");
+        let model = moved(model, 1.0);
+        let dir = tempfile::tempdir().expect("tmp");
+        save_adapter(&model, &salt(), dir.path()).expect("saved");
+        // What such a device would have written.
+        let path = dir.path().join("adapter_config.json");
+        let text = std::fs::read_to_string(&path).expect("written");
+        let mut fields: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        fields["config"]["base_precision"] = precision.to_string().into();
+        std::fs::write(&path, fields.to_string()).expect("written");
+
+        let (loaded, _) = load_adapter(Mlp::new(1, &device()), dir.path()).expect("loaded");
+        assert_eq!(bits(loaded.outputs()), bits(model.outputs()), "{precision}");
+        let has = device().supports_dtype(dtype);
+        let expected = if has { dtype } else { DType::F32 };
+        assert_eq!(kept(&loaded)["decoder.weight"], expected, "{precision}");
     }
 }
 

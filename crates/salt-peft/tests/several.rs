@@ -22,6 +22,22 @@ fn of<N: Net>(method: &str) -> AdapterConfig {
     config
 }
 
+/// One adapter trains a weight whole, the next adapts rows of it.
+#[test]
+fn rows_of_a_weight_that_another_adapter_trains_whole() {
+    let mut whole = of::<Mlp>("norms");
+    whole.modules_to_save = vec!["fc1".into()];
+    let mut q = of::<Mlp>("lora");
+    q.targets = vec!["fc1[2:7]".into()];
+    q.modules_to_save = Vec::new();
+    let model: Mlp = pair(&whole, &q);
+    for (name, config, seed) in [("first", &whole, 1.0), ("second", &q, 2.0)] {
+        let one = activate(model.clone(), &[(name, 1.0)]).expect("carried");
+        let alone = alone::<Mlp>(config, seed).outputs();
+        assert_eq!(bits(one.outputs()), bits(alone), "{name}");
+    }
+}
+
 fn rows<N: Net>(method: &str) -> AdapterConfig {
     let mut config = of::<N>(method);
     config.targets = N::ROWS.0.iter().map(|target| target.to_string()).collect();

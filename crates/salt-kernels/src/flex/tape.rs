@@ -8,7 +8,7 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::ops::{FloatTensorOps, ModuleOps};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, Flex, TensorMetadata};
-use burn::tensor::FloatDType;
+use burn::tensor::{DType, FloatDType};
 
 use super::widened::widened;
 use super::{
@@ -182,7 +182,7 @@ impl Backward<Flex, 4> for AttentionBackward {
 fn trained_in_f32<C: CheckpointStrategy>(
     weight: FloatTensor<Autodiff<Flex, C>>,
 ) -> FloatTensor<Autodiff<Flex, C>> {
-    match weight.is_tracked() {
+    match weight.is_tracked() && weight.dtype() != DType::F32 {
         true => Autodiff::<Flex, C>::float_cast(weight, FloatDType::F32),
         false => weight,
     }

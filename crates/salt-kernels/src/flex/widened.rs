@@ -16,9 +16,10 @@ pub(super) fn widened(x: Primitive) -> Primitive {
         DType::F16 | DType::BF16 => x.to_contiguous(),
         _ => return x,
     };
+    const CONTIGUOUS: &str = "made contiguous, and of that format";
     let values = match x.dtype() {
-        DType::F16 => converted(x.as_slice::<f16>().unwrap_or_default()),
-        _ => converted(x.as_slice::<bf16>().unwrap_or_default()),
+        DType::F16 => converted(x.as_slice::<f16>().expect(CONTIGUOUS)),
+        _ => converted(x.as_slice::<bf16>().expect(CONTIGUOUS)),
     };
     tensor(values, &x)
 }

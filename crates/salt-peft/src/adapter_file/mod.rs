@@ -280,16 +280,21 @@ fn read_extra(dir: &Path, fields: &Map<String, Value>) -> Result<Option<StoredTe
 
 fn load<M: Module>(model: M, name: &str, stored: Stored) -> Result<(M, AttachReport), PeftError> {
     let Stored {
-        header,
+        mut header,
         tensors,
         fields,
         meant,
     } = stored;
     let is_foreign = meant.is_some();
+    let carried = adapters(&model);
+    if header.imported && !carried.is_empty() {
+        // Made elsewhere, it says nothing of how the base is kept here.
+        header.config.base_precision = BasePrecision::carried(&inventory(&model));
+    }
     // The base of such an adapter is the rounded one; beside others it is rounded already.
     let model = match header.config.base_precision {
         BasePrecision::F32 => model,
-        _ if !adapters(&model).is_empty() => model,
+        _ if !carried.is_empty() => model,
         _ => {
             let params = inventory(&model);
             let selection = select(&header.config, &params)?;
