@@ -4,6 +4,7 @@ use std::any::Any;
 use std::panic::{PanicHookInfo, UnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
+use crate::run_progress;
 use crate::screen;
 
 /// Run the program; a panic becomes a message.
@@ -13,6 +14,7 @@ pub(crate) fn guard(program: impl FnOnce() -> ExitCode + UnwindSafe) -> ExitCode
 }
 
 fn report(panic: &PanicHookInfo<'_>) {
+    run_progress::leave();
     let place = panic.location().map_or_else(String::new, |place| {
         format!(" ({}:{})", place.file(), place.line())
     });

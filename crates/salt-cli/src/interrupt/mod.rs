@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use salt_train::Interrupt;
 
+#[cfg(all(unix, feature = "dashboard"))]
+pub(crate) use self::system::outlives_terminal;
 use crate::failure::Failure;
 use crate::run_progress;
 

@@ -24,6 +24,12 @@ pub(super) fn on_signal(heard: impl Fn(u8) + Send + 'static) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether this process is to live on when its terminal goes, as under nohup.
+#[cfg(feature = "dashboard")]
+pub(crate) fn outlives_terminal() -> bool {
+    is_ignored(SIGHUP)
+}
+
 /// Whether whoever started this process had the signal ignored. Only Linux tells.
 fn is_ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

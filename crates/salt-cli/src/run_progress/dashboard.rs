@@ -1,7 +1,7 @@
 //! burn-train's terminal dashboard, fed with the events of a run.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use burn_train::Interrupter;
@@ -16,9 +16,13 @@ use salt_train::{Event, Interrupt};
 use super::terminal::{self, Taken};
 
 pub(crate) use super::terminal::{leave, say};
+use crate::panic_report::message_of;
 
 /// Exit code of a run that its owner ends without saving it: that of Ctrl-C.
 const KILLED: i32 = 130;
+
+/// How burn-train panics when that is asked for.
+const KILL: &str = "Killing training from user input.";
 
 /// What is drawn: name, unit, whether more is better.
 const METRICS: [(&str, Option<&str>, bool); 11] = [
@@ -44,15 +48,10 @@ enum Split {
 
 /// The dashboard on the screen; it goes when this is dropped.
 pub(crate) struct Dashboard {
-    renderer: TuiMetricsRendererWrapper,
-    /// Behind the renderer, which gives the screen back when it is dropped.
-    _terminal: Taken,
-    interrupter: Interrupter,
+    screen: Option<Screen>,
     interrupt: Interrupt,
-    ids: BTreeMap<&'static str, MetricId>,
-    split: Option<Split>,
-    /// Steps before the epoch that runs.
-    steps_before: u64,
+    /// Dropped after the screen was given back.
+    _terminal: Taken,
 }
 
 impl Dashboard {
@@ -63,32 +62,72 @@ impl Dashboard {
 
     /// Takes the screen, in an epoch of so many. There always is one; where the program was built without, there is none.
     pub(crate) fn open(run: &str, epoch: u64, epochs: u64, interrupt: Interrupt) -> Option<Self> {
-        let interrupter = Interrupter::new();
         let terminal = Taken::now();
-        let done = usize::try_from(epoch - 1).ok();
-        let mut renderer = TuiMetricsRendererWrapper::new(interrupter.clone(), done);
-        terminal::keep_signals();
-        renderer.start(epochs as usize, epoch as usize, None, Some(run));
         Some(Self {
-            renderer,
-            _terminal: terminal,
-            interrupter,
+            screen: Some(Screen::new(run, epoch, epochs)),
             interrupt,
-            ids: BTreeMap::new(),
-            split: None,
-            steps_before: 0,
+            _terminal: terminal,
         })
     }
 
     /// Shows an event.
     pub(crate) fn event(&mut self, event: Event<'_>) {
-        // Its key to end a run without saving panics, here too.
-        if catch_unwind(AssertUnwindSafe(|| self.show(event))).is_err() {
-            leave();
-            std::process::exit(KILLED);
-        }
-        if self.interrupter.should_stop() {
+        let Some(screen) = &mut self.screen else {
+            return;
+        };
+        or_end(|| screen.show(event));
+        if screen.interrupter.should_stop() {
             self.interrupt.stop();
+        }
+    }
+}
+
+impl Drop for Dashboard {
+    fn drop(&mut self) {
+        let screen = self.screen.take();
+        match terminal::answers() {
+            true => or_end(|| drop(screen)),
+            // It would wait for ever for the keys of a terminal that is gone.
+            false => std::mem::forget(screen),
+        }
+    }
+}
+
+/// Talks to the renderer, whose key to end a run without saving panics on this side too.
+fn or_end(talk: impl FnOnce()) {
+    let Err(panic) = catch_unwind(AssertUnwindSafe(talk)) else {
+        return;
+    };
+    if message_of(&*panic) != KILL {
+        resume_unwind(panic);
+    }
+    leave();
+    std::process::exit(KILLED);
+}
+
+/// The renderer, and what it was told.
+struct Screen {
+    renderer: TuiMetricsRendererWrapper,
+    interrupter: Interrupter,
+    ids: BTreeMap<&'static str, MetricId>,
+    split: Option<Split>,
+    /// Steps before the epoch that runs.
+    steps_before: u64,
+}
+
+impl Screen {
+    fn new(run: &str, epoch: u64, epochs: u64) -> Self {
+        let interrupter = Interrupter::new();
+        let done = usize::try_from(epoch - 1).ok();
+        let mut renderer = TuiMetricsRendererWrapper::new(interrupter.clone(), done);
+        terminal::keep_signals();
+        renderer.start(epochs as usize, epoch as usize, None, Some(run));
+        Self {
+            renderer,
+            interrupter,
+            ids: BTreeMap::new(),
+            split: None,
+            steps_before: 0,
         }
     }
 

@@ -22,6 +22,10 @@ use crate::progress::{Progress, line_to_keep};
 
 pub(crate) use self::dashboard::{leave, say};
 
+/// Lines of epochs that are kept while the dashboard is on the screen, the newest; `metrics.csv` has all. Warnings
+/// are kept all.
+const MOST_LINES: usize = 200;
+
 /// How a run is shown.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct DashboardArgs {
@@ -34,8 +38,8 @@ pub(crate) struct DashboardArgs {
 pub(crate) struct RunProgress {
     bar: Progress,
     dashboard: Option<Dashboard>,
-    /// What the dashboard could not show.
-    kept: Vec<String>,
+    /// What the dashboard could not show, and whether it is a warning.
+    kept: Vec<(bool, String)>,
     wanted: bool,
     run: String,
     interrupt: Interrupt,
@@ -48,7 +52,7 @@ impl RunProgress {
             bar: Progress::new(),
             dashboard: None,
             kept: Vec::new(),
-            wanted: !args.no_dashboard && Dashboard::has_place(),
+            wanted: !args.no_dashboard,
             run: run.display().to_string(),
             interrupt: interrupt.clone(),
         }
@@ -56,7 +60,7 @@ impl RunProgress {
 
     fn close(&mut self) {
         if self.dashboard.take().is_some() {
-            for line in self.kept.drain(..) {
+            for (_, line) in self.kept.drain(..) {
                 self.bar.keep(&line);
             }
         }
@@ -66,7 +70,10 @@ impl RunProgress {
 impl Observer for RunProgress {
     fn event(&mut self, event: Event<'_>) {
         match event {
-            Event::Step { epoch, epochs, .. } if self.wanted && self.dashboard.is_none() => {
+            // Asked here and not before: a run may have been sent into the background meanwhile.
+            Event::Step { epoch, epochs, .. }
+                if self.wanted && self.dashboard.is_none() && Dashboard::has_place() =>
+            {
                 self.bar.begin_stage();
                 let interrupt = self.interrupt.clone();
                 self.dashboard = Dashboard::open(&self.run, epoch, epochs, interrupt);
@@ -77,7 +84,15 @@ impl Observer for RunProgress {
         match &mut self.dashboard {
             None => self.bar.event(event),
             Some(dashboard) => {
-                self.kept.extend(line_to_keep(event));
+                if let Some(line) = line_to_keep(event) {
+                    let is_warning = matches!(event, Event::Warning(_));
+                    self.kept.push((is_warning, line));
+                }
+                if self.kept.len() > MOST_LINES
+                    && let Some(oldest) = self.kept.iter().position(|(is_warning, _)| !is_warning)
+                {
+                    self.kept.remove(oldest);
+                }
                 dashboard.event(event);
             }
         }

@@ -1,42 +1,63 @@
 //! The terminal under a dashboard.
 //!
 //! The dashboard reads keys as they are pressed and would take Ctrl-C for one of them: it is made a signal again, as it is
-//! everywhere else in the program. Who leaves without unwinding gives the terminal back first.
+//! everywhere else in the program. Who leaves without unwinding gives the terminal back first. A terminal may also go
+//! before the run does: then nothing is waited for that needs it.
 
 use std::fmt::Display;
+use std::fs::File;
 use std::io::{IsTerminal as _, Write as _};
-use std::sync::{Mutex, PoisonError};
+use std::os::fd::OwnedFd;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use rustix::process::getpgrp;
+use rustix::stdio::dup2_stderr;
 use rustix::termios::{
     LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetpgrp, tcsetattr,
 };
 
+use crate::interrupt;
 use crate::screen;
 
 /// What no key sends, termios(3).
-const NO_KEY: u8 = 0;
+const NO_KEY: u8 = if cfg!(target_os = "linux") { 0 } else { 0xff };
 
-/// Main screen, mouse as it was, cursor shown.
+/// Mouse as it was, main screen, cursor shown.
 const GIVE_BACK: &str =
     "\x1b[?1006l\x1b[?1015l\x1b[?1003l\x1b[?1002l\x1b[?1000l\x1b[?1049l\x1b[?25h";
 
-/// How the terminal was before a dashboard took it.
-static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
+/// What a dashboard has taken.
+struct Before {
+    modes: Termios,
+    /// Standard error. Meanwhile it leads nowhere: its lines would stand across the dashboard, and one that cannot be
+    /// written, because the terminal is gone, would end the process.
+    errors: Option<OwnedFd>,
+}
 
-fn before() -> std::sync::MutexGuard<'static, Option<Termios>> {
+static BEFORE: Mutex<Option<Before>> = Mutex::new(None);
+
+fn before() -> MutexGuard<'static, Option<Before>> {
     BEFORE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether keys and screen are this process's: all of its channels are a terminal that can do more than lines,
-/// and it is not in the background.
+/// Whether keys and screen are this process's, and go when it does: all of its channels are a terminal that can do more
+/// than lines and reads them whole, it is not in the background, and it is not to outlive its terminal.
 pub(super) fn is_ours() -> bool {
     let stdin = std::io::stdin();
     let all = stdin.is_terminal() && std::io::stdout().is_terminal();
     let in_front = || tcgetpgrp(&stdin).is_ok_and(|group| group == getpgrp());
-    screen::can_draw() && all && in_front()
+    let plain = || {
+        let modes = tcgetattr(&stdin);
+        modes.is_ok_and(|modes| modes.local_modes.contains(LocalModes::ICANON))
+    };
+    screen::can_draw() && all && in_front() && plain() && !interrupt::outlives_terminal()
+}
+
+/// Whether the terminal still answers.
+pub(super) fn answers() -> bool {
+    tcgetattr(std::io::stdin()).is_ok()
 }
 
 /// A terminal that a dashboard has taken, from before it does until after it has given it back.
@@ -44,14 +65,32 @@ pub(super) struct Taken(());
 
 impl Taken {
     pub(super) fn now() -> Self {
-        *before() = tcgetattr(std::io::stdin()).ok();
+        let stderr = std::io::stderr();
+        let nowhere = File::options().write(true).open("/dev/null");
+        let errors = nowhere.ok().and_then(|nowhere| {
+            let errors = rustix::io::fcntl_dupfd_cloexec(&stderr, 3).ok()?;
+            dup2_stderr(nowhere).ok()?;
+            Some(errors)
+        });
+        if let Ok(modes) = tcgetattr(std::io::stdin()) {
+            *before() = Some(Before { modes, errors });
+        } else if let Some(errors) = errors {
+            // There is nobody who could miss it.
+            let _ = dup2_stderr(errors);
+        }
         Self(())
     }
 }
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        *before() = None;
+        // The dashboard does not wait for its last picture then.
+        if std::thread::panicking() {
+            give_back(&before());
+        }
+        if let Some(before) = before().take() {
+            restore_errors(&before);
+        }
     }
 }
 
@@ -88,13 +127,27 @@ pub(crate) fn say(text: impl Display) {
     let _ = out.flush();
 }
 
-/// Before the process ends at once: the terminal as it was.
+/// Before the process ends at once, or says why it does: the terminal as it was.
 pub(crate) fn leave() {
-    let Some(modes) = before().take() else {
+    give_back(&before());
+}
+
+fn give_back(before: &Option<Before>) {
+    let Some(before) = before.as_ref().filter(|_| answers()) else {
         return;
     };
     let mut out = std::io::stdout().lock();
     let _ = write!(out, "{GIVE_BACK}");
     let _ = out.flush();
-    let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &modes);
+    let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &before.modes);
+    restore_errors(before);
+}
+
+/// Standard error, unless it was a terminal that is gone.
+fn restore_errors(before: &Before) {
+    if let Some(errors) = &before.errors
+        && answers()
+    {
+        let _ = dup2_stderr(errors);
+    }
 }

@@ -184,6 +184,39 @@ fn leaving_at_once_gives_the_terminal_back() {
     }
 }
 
+/// Whether a process names the text on its command line.
+fn runs_with(text: &str) -> bool {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let lines = processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    let mut lines = lines.map(|line| String::from_utf8_lossy(&line).into_owned());
+    lines.any(|line| line.contains(text))
+}
+
+/// As when a window is closed, or a connection lost.
+#[test]
+fn a_run_whose_terminal_goes_saves_and_ends() {
+    if !runs() || super::interrupt::under_nohup() {
+        return;
+    }
+    let inputs = Inputs::new();
+    for round in 0..4 {
+        let run = format!("run{round}");
+        // No checkpoint is due before the end of an epoch that does not end.
+        let long = ["train.samples_per_epoch=3000000"];
+        let mut terminal = Terminal::start(&inputs.train(&run, &long), "xterm-256color");
+        terminal.until("Loss");
+        terminal.child.kill().unwrap();
+        terminal.end();
+        let begun = Instant::now();
+        while runs_with(&inputs.path(&run)) {
+            assert!(begun.elapsed() < PATIENCE, "{run} lives on");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let saved = std::fs::read_dir(inputs.file(&run).join("checkpoints"));
+        assert_eq!(saved.unwrap().count(), 1, "{run} saved nothing");
+    }
+}
+
 #[test]
 fn who_wants_no_dashboard_has_none() {
     if !runs() {

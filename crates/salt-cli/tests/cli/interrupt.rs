@@ -44,7 +44,7 @@ fn stop_twice(arguments: &[String], first: &str, second: Option<&str>) -> (Optio
 }
 
 /// Whether this process, and so what it starts, was told to live on when its terminal goes (nohup).
-fn under_nohup() -> bool {
+pub(super) fn under_nohup() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
