@@ -13,9 +13,10 @@ use burn_train::renderer::tui::TuiMetricsRendererWrapper;
 use burn_train::renderer::{MetricState, MetricsRenderer as _, MetricsRendererTraining as _};
 use salt_train::{Event, Interrupt};
 
+use super::leave;
 use super::terminal::{self, Taken};
 
-pub(crate) use super::terminal::{leave, say};
+pub(crate) use super::terminal::{give_back, say};
 use crate::panic_report::message_of;
 
 /// Exit code of a run that its owner ends without saving it: that of Ctrl-C.

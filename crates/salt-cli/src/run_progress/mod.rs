@@ -14,17 +14,47 @@ mod dashboard;
 mod terminal;
 
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use salt_train::{Event, Interrupt, Observer};
 
 use self::dashboard::Dashboard;
 use crate::progress::{Progress, line_to_keep};
+use crate::screen;
 
-pub(crate) use self::dashboard::{leave, say};
+pub(crate) use self::dashboard::say;
 
 /// Lines of epochs that are kept while the dashboard is on the screen, the newest; `metrics.csv` has all. Warnings
 /// are kept all.
 const MOST_LINES: usize = 200;
+
+/// What the dashboard does not leave behind, and whether it is a warning.
+static KEPT: Mutex<Vec<(bool, String)>> = Mutex::new(Vec::new());
+
+fn kept() -> MutexGuard<'static, Vec<(bool, String)>> {
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn keep(is_warning: bool, line: String) {
+    if is_warning {
+        say(&line);
+    }
+    let mut kept = kept();
+    kept.push((is_warning, line));
+    if kept.len() > MOST_LINES
+        && let Some(oldest) = kept.iter().position(|(is_warning, _)| !is_warning)
+    {
+        kept.remove(oldest);
+    }
+}
+
+/// Before the process ends at once, or says why it does: the terminal as it was, with the lines that belong there.
+pub(crate) fn leave() {
+    dashboard::give_back();
+    for (_, line) in std::mem::take(&mut *kept()) {
+        screen::note(line);
+    }
+}
 
 /// How a run is shown.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -38,8 +68,6 @@ pub(crate) struct DashboardArgs {
 pub(crate) struct RunProgress {
     bar: Progress,
     dashboard: Option<Dashboard>,
-    /// What the dashboard could not show, and whether it is a warning.
-    kept: Vec<(bool, String)>,
     wanted: bool,
     run: String,
     interrupt: Interrupt,
@@ -51,7 +79,6 @@ impl RunProgress {
         Self {
             bar: Progress::new(),
             dashboard: None,
-            kept: Vec::new(),
             wanted: !args.no_dashboard,
             run: run.display().to_string(),
             interrupt: interrupt.clone(),
@@ -60,7 +87,7 @@ impl RunProgress {
 
     fn close(&mut self) {
         if self.dashboard.take().is_some() {
-            for (_, line) in self.kept.drain(..) {
+            for (_, line) in std::mem::take(&mut *kept()) {
                 self.bar.keep(&line);
             }
         }
@@ -85,13 +112,7 @@ impl Observer for RunProgress {
             None => self.bar.event(event),
             Some(dashboard) => {
                 if let Some(line) = line_to_keep(event) {
-                    let is_warning = matches!(event, Event::Warning(_));
-                    self.kept.push((is_warning, line));
-                }
-                if self.kept.len() > MOST_LINES
-                    && let Some(oldest) = self.kept.iter().position(|(is_warning, _)| !is_warning)
-                {
-                    self.kept.remove(oldest);
+                    keep(matches!(event, Event::Warning(_)), line);
                 }
                 dashboard.event(event);
             }

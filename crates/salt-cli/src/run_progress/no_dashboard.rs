@@ -34,5 +34,5 @@ pub(crate) fn say(text: impl Display) {
     screen::note(text);
 }
 
-/// Before the process ends at once.
-pub(crate) fn leave() {}
+/// Nothing was taken.
+pub(crate) fn give_back() {}

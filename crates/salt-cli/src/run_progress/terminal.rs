@@ -28,6 +28,8 @@ const NO_KEY: u8 = if cfg!(target_os = "linux") { 0 } else { 0xff };
 const GIVE_BACK: &str =
     "\x1b[?1006l\x1b[?1015l\x1b[?1003l\x1b[?1002l\x1b[?1000l\x1b[?1049l\x1b[?25h";
 
+const SHOW_CURSOR: &str = "\x1b[?25h";
+
 /// What a dashboard has taken.
 struct Before {
     modes: Termios,
@@ -86,7 +88,7 @@ impl Drop for Taken {
     fn drop(&mut self) {
         // The dashboard does not wait for its last picture then.
         if std::thread::panicking() {
-            give_back(&before());
+            give_back();
         }
         if let Some(before) = before().take() {
             restore_errors(&before);
@@ -127,17 +129,16 @@ pub(crate) fn say(text: impl Display) {
     let _ = out.flush();
 }
 
-/// Before the process ends at once, or says why it does: the terminal as it was.
-pub(crate) fn leave() {
-    give_back(&before());
-}
-
-fn give_back(before: &Option<Before>) {
-    let Some(before) = before.as_ref().filter(|_| answers()) else {
+/// The terminal as it was, for what ends without closing the dashboard.
+pub(crate) fn give_back() {
+    let before = before();
+    let (Some(before), Ok(modes)) = (before.as_ref(), tcgetattr(std::io::stdin())) else {
         return;
     };
+    // A dashboard that panicked has left its screen; to leave it twice would move the cursor back.
+    let left = modes.local_modes.contains(LocalModes::ICANON);
     let mut out = std::io::stdout().lock();
-    let _ = write!(out, "{GIVE_BACK}");
+    let _ = write!(out, "{}", if left { SHOW_CURSOR } else { GIVE_BACK });
     let _ = out.flush();
     let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &before.modes);
     restore_errors(before);

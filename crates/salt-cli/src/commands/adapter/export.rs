@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use salt_peft::adapter_file::export::EXTRA_FILE;
-use salt_peft::{ExportOptions, export_hf_lora, read_header};
+use salt_peft::{BasePrecision, ExportOptions, export_hf_lora, read_header};
 
 use super::{adapted_base, folder, new_folder};
 use crate::commands::naming::NamingName;
@@ -62,6 +62,13 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         names: args.naming.of_adapter(),
         rank: args.rank.map(|rank| rank as usize),
     };
+    if config.base_precision != BasePrecision::F32 {
+        screen::note(format_args!(
+            "the factors are those over weights rounded to {}, which Hugging Face peft does not do: scores may differ \
+             in the last digits. `salt adapter merge` writes the rounded weights",
+            config.base_precision
+        ));
+    }
     let report = export_hf_lora(&model, &config, &args.out, &options)?;
     for (path, rank, error) in report.layers.iter().filter(|layer| layer.2 > 0.0) {
         screen::note(format_args!(
