@@ -15,9 +15,9 @@ use salt_train::{Event, Interrupt};
 
 use super::leave;
 use super::terminal::{self, Taken};
+use crate::panic_report::message_of;
 
 pub(crate) use super::terminal::{give_back, say};
-use crate::panic_report::message_of;
 
 /// Exit code of a run that its owner ends without saving it: that of Ctrl-C.
 const KILLED: i32 = 130;
@@ -112,8 +112,6 @@ struct Screen {
     interrupter: Interrupter,
     ids: BTreeMap<&'static str, MetricId>,
     split: Option<Split>,
-    /// Steps before the epoch that runs.
-    steps_before: u64,
 }
 
 impl Screen {
@@ -128,7 +126,6 @@ impl Screen {
             interrupter,
             ids: BTreeMap::new(),
             split: None,
-            steps_before: 0,
         }
     }
 
@@ -145,7 +142,6 @@ impl Screen {
                 ..
             } => {
                 let in_epoch = (steps / epochs.max(1)).max(1);
-                self.steps_before = (epoch - 1) * in_epoch;
                 self.enter(Split::Train, in_epoch as usize);
                 for (name, value, text) in [
                     ("Loss", loss, format!("{loss:.4}")),
@@ -155,7 +151,7 @@ impl Screen {
                     let state = self.state(name, value, text);
                     self.renderer.update_train(state);
                 }
-                let done = step.saturating_sub(self.steps_before);
+                let done = step.saturating_sub((epoch - 1) * in_epoch);
                 self.renderer.update_split(done as usize);
             }
             Event::Case { index, of, .. } => {

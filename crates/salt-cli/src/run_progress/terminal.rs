@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 use rustix::process::getpgrp;
 use rustix::stdio::dup2_stderr;
 use rustix::termios::{
-    LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetpgrp, tcsetattr,
+    LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetpgrp, tcgetwinsize,
+    tcsetattr,
 };
 
 use crate::interrupt;
@@ -125,6 +126,10 @@ pub(crate) fn say(text: impl Display) {
         return screen::note(text);
     }
     let mut out = std::io::stdout().lock();
+    // A longer one would push the dashboard up.
+    let columns = tcgetwinsize(&out).map_or(80, |size| usize::from(size.ws_col));
+    let text = text.to_string();
+    let text: String = text.chars().take(columns.saturating_sub(3)).collect();
     let _ = write!(out, "\x1b7\x1b[999;1H\x1b[7m {text} \x1b[0m\x1b8");
     let _ = out.flush();
 }
