@@ -32,7 +32,7 @@ pub struct EpochRow {
 
 impl EpochRow {
     /// Every validation score under its TensorBoard tag.
-    pub(crate) fn validation(&self) -> Vec<(&'static str, Option<f64>)> {
+    pub fn validation(&self) -> Vec<(&'static str, Option<f64>)> {
         let mut scores = vec![("val/dice", self.val_dice), ("val/iou", self.val_iou)];
         if let Some(full) = self.full {
             scores.extend([

@@ -25,19 +25,19 @@ const KILLED: i32 = 130;
 /// How burn-train panics when that is asked for.
 const KILL: &str = "Killing training from user input.";
 
-/// What is drawn: name, unit, whether more is better.
-const METRICS: [(&str, Option<&str>, bool); 11] = [
-    ("Loss", None, false),
-    ("Learning rate", None, false),
-    ("Step", Some("s"), false),
-    ("Dice", None, true),
-    ("IoU", None, true),
-    ("clDice", None, true),
-    ("HD95", Some("px"), false),
-    ("ASSD", Some("px"), false),
-    ("NSD", None, true),
-    ("Precision", None, true),
-    ("Recall", None, true),
+/// What is drawn: its tag, as TensorBoard has it, name, unit, whether more is better.
+const METRICS: [(&str, &str, Option<&str>, bool); 11] = [
+    ("train/step_loss", "Loss", None, false),
+    ("train/lr", "Learning rate", None, false),
+    ("train/step_ms", "Step", Some("s"), false),
+    ("val/dice", "Dice", None, true),
+    ("val/iou", "IoU", None, true),
+    ("val/cldice", "clDice", None, true),
+    ("val/hd95", "HD95", Some("px"), false),
+    ("val/assd", "ASSD", Some("px"), false),
+    ("val/nsd", "NSD", None, true),
+    ("val/precision", "Precision", None, true),
+    ("val/recall", "Recall", None, true),
 ];
 
 /// What the bar of the split counts.
@@ -143,12 +143,13 @@ impl Screen {
             } => {
                 let in_epoch = (steps / epochs.max(1)).max(1);
                 self.enter(Split::Train, in_epoch as usize);
-                for (name, value, text) in [
-                    ("Loss", loss, format!("{loss:.4}")),
-                    ("Learning rate", lr, format!("{lr:.2e}")),
-                    ("Step", step_ms / 1e3, format!("{:.2} s", step_ms / 1e3)),
+                let step_s = step_ms / 1e3;
+                for (tag, value, text) in [
+                    ("train/step_loss", loss, format!("{loss:.4}")),
+                    ("train/lr", lr, format!("{lr:.2e}")),
+                    ("train/step_ms", step_s, format!("{step_s:.2} s")),
                 ] {
-                    let state = self.state(name, value, text);
+                    let state = self.state(tag, value, text);
                     self.renderer.update_train(state);
                 }
                 let done = step.saturating_sub((epoch - 1) * in_epoch);
@@ -159,20 +160,9 @@ impl Screen {
                 self.renderer.update_split(index);
             }
             Event::Epoch(row) => {
-                let mut scores = vec![("Dice", row.val_dice), ("IoU", row.val_iou)];
-                if let Some(full) = row.full {
-                    scores.extend([
-                        ("clDice", full.val_cldice),
-                        ("HD95", full.val_hd95),
-                        ("ASSD", full.val_assd),
-                        ("NSD", full.val_nsd),
-                        ("Precision", full.val_precision),
-                        ("Recall", full.val_recall),
-                    ]);
-                }
-                for (name, value) in scores {
+                for (tag, value) in row.validation() {
                     let Some(value) = value else { continue };
-                    let state = self.state(name, value, format!("{value:.4}"));
+                    let state = self.state(tag, value, format!("{value:.4}"));
                     self.renderer.update_valid(state);
                 }
                 self.renderer.update_epoch(row.epoch as usize);
@@ -196,10 +186,10 @@ impl Screen {
     }
 
     /// A value of one of [`METRICS`], each of which is made known with its first.
-    fn state(&mut self, name: &'static str, value: f64, formatted: String) -> MetricState {
-        let id = match self.ids.get(name) {
+    fn state(&mut self, tag: &'static str, value: f64, formatted: String) -> MetricState {
+        let id = match self.ids.get(tag) {
             Some(id) => id.clone(),
-            None => self.register(name),
+            None => self.register(tag),
         };
         let entry = SerializedEntry {
             formatted,
@@ -209,9 +199,9 @@ impl Screen {
         MetricState::Numeric(entry, Some(NumericEntry::Value(value)))
     }
 
-    fn register(&mut self, name: &'static str) -> MetricId {
-        let known = METRICS.iter().find(|(known, ..)| *known == name);
-        let (_, unit, higher_is_better) = known.copied().unwrap_or((name, None, false));
+    fn register(&mut self, tag: &'static str) -> MetricId {
+        let known = METRICS.iter().find(|(known, ..)| *known == tag);
+        let (_, name, unit, higher_is_better) = known.copied().unwrap_or((tag, tag, None, true));
         let id = MetricId::new(Arc::new(name.to_owned()));
         self.renderer.register_metric(MetricDefinition {
             metric_id: id.clone(),
@@ -223,7 +213,7 @@ impl Screen {
             }
             .into(),
         });
-        self.ids.insert(name, id.clone());
+        self.ids.insert(tag, id.clone());
         id
     }
 }
