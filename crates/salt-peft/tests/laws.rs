@@ -22,14 +22,19 @@ fn device() -> Device {
     Device::default().autodiff()
 }
 
+/// Whether a new shape costs no compilation.
+pub(crate) fn on_cpu() -> bool {
+    let device = format!("{:?}", Device::default());
+    ["Flex", "NdArray"].iter().any(|cpu| device.contains(cpu))
+}
+
 /// Every method with its settings for a net, and variants of their settings. On software Vulkan, where
 /// every new shape costs compilations, the methods alone.
 pub(crate) fn cases<N: Net>() -> Vec<(String, AdapterConfig)> {
     let mut cases: Vec<(String, AdapterConfig)> = all_methods()
         .map(|method| (method.to_string(), config::<N>(method)))
         .collect();
-    let device = format!("{:?}", Device::default());
-    if !["Flex", "NdArray"].iter().any(|cpu| device.contains(cpu)) {
+    if !on_cpu() {
         return cases;
     }
     let salt: MethodId = "salt".parse().expect("registered");
