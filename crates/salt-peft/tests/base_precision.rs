@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{DType, Device, Tensor};
 use salt_peft::method::Scope;
 use salt_peft::{
@@ -68,30 +68,9 @@ impl ModuleMapper for Round<'_> {
 }
 
 /// How every parameter is kept, by path.
-#[derive(Default)]
-struct Formats {
-    path: Vec<String>,
-    found: BTreeMap<String, DType>,
-}
-
-impl ModuleVisitor for Formats {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_string());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.found.insert(self.path.join("."), param.base().dtype());
-    }
-}
-
 fn kept<M: Module>(model: &M) -> BTreeMap<String, DType> {
-    let mut formats = Formats::default();
-    model.visit(&mut formats);
-    formats.found
+    let all = parameters(model).into_iter();
+    all.map(|(path, seen)| (path, seen.dtype)).collect()
 }
 
 fn check<N: Net>(config: &AdapterConfig, precision: BasePrecision, dtype: DType, case: &str) {

@@ -8,7 +8,7 @@ use burn::nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfi
 use burn::nn::{
     GroupNorm, GroupNormConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig, PaddingConfig2d,
 };
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use salt_peft::{AdapterConfig, MethodId, Rank};
 
 /// A model the laws can run.
@@ -199,6 +199,7 @@ impl ModuleMapper for Fill {
 /// A parameter as a visitor sees it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Seen {
+    pub(crate) dtype: DType,
     pub(crate) id: ParamId,
     pub(crate) requires_grad: bool,
     pub(crate) bits: Vec<u32>,
@@ -231,6 +232,7 @@ impl ModuleVisitor for See {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let seen = Seen {
             id: param.id,
+            dtype: param.base().dtype(),
             requires_grad: param.is_require_grad(),
             bits: bits(param.base()),
         };
